@@ -1,0 +1,1 @@
+//! A directory, or single files, as they lie.

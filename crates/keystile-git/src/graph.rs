@@ -1,0 +1,1 @@
+//! Which commit holds which tree holds which blob, as far as a scan asks.

@@ -1,0 +1,170 @@
+//! What is done with one piece of content, whatever source it comes from: scanned as it is, and, if
+//! it is an archive, entry by entry.
+
+use std::sync::Arc;
+
+use bstr::{BStr, BString};
+use keystile_scan::{ContentScan, DeltaOp, Match, Place, Scanner, Scratch, Verdict};
+
+use crate::coverage::{Coverage, SkipReason};
+
+/// What to leave out and what to open.
+#[derive(Debug, Clone, Default)]
+pub struct InspectOptions {
+    /// Leave binary content out.
+    pub skip_binary: bool,
+    /// Leave larger content out.
+    pub max_bytes: Option<u64>,
+    /// How far archives are opened.
+    pub archives: keystile_archive::Limits,
+}
+
+/// Scans content; shared by all threads.
+#[derive(Debug)]
+pub struct Inspector {
+    /// The rules, ready to run.
+    pub scanner: Scanner,
+    /// What to leave out and what to open.
+    pub options: InspectOptions,
+}
+
+/// What one piece of content gave.
+#[derive(Debug, Clone, Default)]
+pub struct Inspection {
+    /// The scan of the content itself: what content derived from it builds upon.
+    pub scan: ContentScan,
+    /// Matches in the entries of an archive, by the path inside of it; entries without any are left out.
+    pub entries: Vec<(BString, Vec<Arc<Match>>)>,
+    /// Entries scanned.
+    pub entries_scanned: u64,
+    /// Why the content, or parts of it, was left out: reason, path inside, bytes.
+    pub skipped: Vec<(SkipReason, BString, u64)>,
+}
+
+impl Inspection {
+    /// Whether there is any match.
+    #[must_use]
+    pub fn has_matches(&self) -> bool {
+        !self.scan.matches.is_empty() || !self.entries.is_empty()
+    }
+
+    /// Whether the content itself was left out (too large, or binary).
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
+        self.skipped.iter().any(|(reason, ..)| matches!(reason, SkipReason::Binary | SkipReason::Size))
+    }
+
+    /// Counts what was left out; `what` names the content.
+    pub fn count(&self, what: &str, coverage: &mut Coverage) {
+        coverage.archive_entries_scanned += self.entries_scanned;
+        for (reason, inner, bytes) in &self.skipped {
+            let name = if inner.is_empty() { what.to_owned() } else { format!("{what}!{inner}") };
+            coverage.skip(*reason, name, *bytes);
+        }
+    }
+}
+
+/// A match that is a finding at some place, with its path (that inside an archive included).
+pub type Located = (BString, Arc<Match>);
+
+impl Inspector {
+    /// Scans `content`.
+    pub fn inspect(&self, scratch: &mut Scratch, content: &[u8]) -> Inspection {
+        self.inspect_with(content, scratch, |scratch| self.scanner.scan(scratch, content))
+    }
+
+    /// Scans `content` that was made from a base which was scanned before.
+    pub fn inspect_delta(
+        &self,
+        scratch: &mut Scratch,
+        content: &[u8],
+        base: &Inspection,
+        ops: &[DeltaOp],
+    ) -> Inspection {
+        if base.is_left_out() {
+            return self.inspect(scratch, content);
+        }
+        self.inspect_with(content, scratch, |scratch| self.scanner.scan_delta(scratch, content, &base.scan, ops))
+    }
+
+    fn inspect_with(
+        &self,
+        content: &[u8],
+        scratch: &mut Scratch,
+        scan: impl FnOnce(&mut Scratch) -> ContentScan,
+    ) -> Inspection {
+        let mut inspection = Inspection::default();
+        let size = content.len() as u64;
+        if self.options.max_bytes.is_some_and(|limit| size > limit) {
+            inspection.skipped.push((SkipReason::Size, BString::default(), size));
+            return inspection;
+        }
+        let archive = if self.options.archives.depth > 0 { keystile_archive::detect(content) } else { None };
+        if self.options.skip_binary && archive.is_none() && is_binary(content) {
+            inspection.skipped.push((SkipReason::Binary, BString::default(), size));
+            return inspection;
+        }
+        inspection.scan = scan(scratch);
+        if archive.is_some() {
+            let skipped = keystile_archive::expand(content, &self.options.archives, &mut |path, bytes| {
+                if self.options.skip_binary && is_binary(bytes) && keystile_archive::detect(bytes).is_none() {
+                    inspection.skipped.push((SkipReason::Binary, path.to_owned(), bytes.len() as u64));
+                    return;
+                }
+                inspection.entries_scanned += 1;
+                let scan = self.scanner.scan(scratch, bytes);
+                if !scan.matches.is_empty() {
+                    inspection.entries.push((path.to_owned(), scan.matches));
+                }
+            });
+            for left_out in skipped {
+                inspection.skipped.push((archive_reason(&left_out.reason), left_out.path, 0));
+            }
+        }
+        inspection
+    }
+
+    /// The findings of `inspection` at a path in a commit (empty id: outside of history).
+    pub fn findings_at(&self, inspection: &Inspection, path: &BStr, commit: &str) -> Vec<Located> {
+        let mut found = Vec::new();
+        self.judge(&inspection.scan.matches, path, commit, &mut found);
+        for (inner, matches) in &inspection.entries {
+            let mut full = path.to_owned();
+            full.push(b'!');
+            full.extend_from_slice(inner);
+            self.judge(matches, full.as_ref(), commit, &mut found);
+        }
+        for found_path in self.scanner.judge_path(Place { path, commit }) {
+            found.push((path.to_owned(), Arc::new(found_path)));
+        }
+        found
+    }
+
+    fn judge(&self, matches: &[Arc<Match>], path: &BStr, commit: &str, found: &mut Vec<Located>) {
+        let verdicts = self.scanner.judge(matches, Place { path, commit });
+        for (found_here, verdict) in matches.iter().zip(verdicts) {
+            if verdict == Verdict::Finding {
+                found.push((path.to_owned(), found_here.clone()));
+            }
+        }
+    }
+}
+
+/// git's own test: a NUL byte among the first 8000 bytes (`buffer_is_binary` in git's `xdiff-interface.c`).
+/// UTF-16 text with a byte order mark is text.
+#[must_use]
+pub fn is_binary(content: &[u8]) -> bool {
+    let head = &content[..content.len().min(8000)];
+    !head.starts_with(&[0xff, 0xfe]) && !head.starts_with(&[0xfe, 0xff]) && memchr::memchr(0, head).is_some()
+}
+
+fn archive_reason(reason: &keystile_archive::SkipReason) -> SkipReason {
+    use keystile_archive::SkipReason as Archive;
+    match reason {
+        Archive::Encrypted => SkipReason::ArchiveEncrypted,
+        Archive::Unsupported => SkipReason::ArchiveUnsupported,
+        Archive::Limit => SkipReason::ArchiveLimit,
+        Archive::TooDeep => SkipReason::ArchiveDepth,
+        Archive::Corrupt => SkipReason::ArchiveCorrupt,
+    }
+}

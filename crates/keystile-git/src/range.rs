@@ -1,0 +1,1 @@
+//! What a range of commits introduces.

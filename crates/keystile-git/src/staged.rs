@@ -1,0 +1,1 @@
+//! What the commit about to be made adds.

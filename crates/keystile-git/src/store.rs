@@ -1,0 +1,1 @@
+//! Every place of a repository that holds objects: packs, loose objects, alternates.

@@ -1,0 +1,1 @@
+//! The work tree and the index.

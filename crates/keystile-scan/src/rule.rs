@@ -66,8 +66,14 @@ pub struct Rule {
     pub required: Vec<Required>,
     /// It reports nothing itself, it only serves others as `required`.
     pub skip_report: bool,
-    /// `error`, `warning` … for SARIF, and what to do: ours only, gitleaks has neither.
+    /// How bad a leak is. Ours only: key `severity`, one of `low`, `medium`, `high`, `critical`.
     pub severity: Severity,
+    /// What to do about a leak, in one or two sentences for people; `None`: the report's general
+    /// advice. Ours only: key `remedy`.
+    pub remedy: Option<String>,
+    /// Pages that say what the credential is, the most helpful one first (SARIF's `helpUri`). Ours
+    /// only: key `references`.
+    pub references: Vec<String>,
 }
 
 /// How bad a leak of this kind is, for reports that want to be sorted.

@@ -58,6 +58,30 @@ pub struct Match {
     pub(crate) open_allowlists: Vec<AllowlistRef>,
 }
 
+impl Match {
+    /// A match of the rule at `rule` in [`RuleSet::rules`] whose text, line and secret are all
+    /// `secret`, at the start of the content. Whoever makes matches by hand (tests of reports, say)
+    /// sets the other fields afterwards.
+    #[must_use]
+    pub fn new(rule: usize, fingerprint: Fingerprint, secret: SecretBytes) -> Self {
+        let start = Position { line: 1, column: 1 };
+        Self {
+            rule,
+            fingerprint,
+            matched: secret.clone(),
+            line: secret.clone(),
+            span: Span::new(0, secret.len()),
+            start,
+            end: start,
+            entropy: 0.0,
+            encodings: Vec::new(),
+            required: Vec::new(),
+            open_allowlists: Vec::new(),
+            secret,
+        }
+    }
+}
+
 /// An allowlist by its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AllowlistRef {

@@ -1,1 +1,0 @@
-//! Every place of a repository that holds objects: packs, loose objects, alternates.

@@ -10,6 +10,10 @@ pub struct Loader<'a> {
     pub read: &'a dyn Fn(&str) -> Result<String, String>,
     /// Keep the rules that are fine when others are not (`--skip-bad-rules`).
     pub skip_bad_rules: bool,
+    /// Merge extended files exactly as gitleaks 8.30.1 does (`--compat=strict`), its losses included:
+    /// a rule that overrides another can set neither `required` nor `skipReport`, and an extended
+    /// file's allowlists with `targetRules` are dropped.
+    pub strict: bool,
 }
 
 /// A configuration that was read.

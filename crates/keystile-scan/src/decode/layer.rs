@@ -1,0 +1,239 @@
+//! Text with its encoded segments replaced by what they decode to, and the way back.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::{Encoding, Form, Segment, Segments};
+use crate::engine::DeltaOp;
+use crate::position::Span;
+
+/// A text, or a window of it, with the encoded segments replaced. The text it was made from is called its
+/// parent: the content itself for the first layer, the text of the layer before for the others.
+#[derive(Clone)]
+pub struct Layer {
+    text: Zeroizing<Vec<u8>>,
+    /// Their `decoded` are places in `text`.
+    segments: Vec<Segment>,
+    /// The part of the parent that `text` stands for.
+    window: Span,
+    strict: bool,
+}
+
+impl Layer {
+    /// The part `window` of `parent` with `segments` (found in `parent`) replaced; those that are not
+    /// wholly inside of the window stay as they are.
+    ///
+    /// # Panics
+    ///
+    /// If the window is not inside of `parent`.
+    #[must_use]
+    pub fn new(parent: &[u8], window: Span, segments: &Segments) -> Self {
+        let first = segments.list.partition_point(|segment| segment.encoded.start < window.start);
+        let inside = segments.list[first..].iter().take_while(|segment| segment.encoded.end <= window.end);
+        let mut text = Zeroizing::new(Vec::with_capacity(window.len()));
+        let mut placed = Vec::with_capacity(inside.clone().count());
+        let mut copied = window.start;
+        for segment in inside {
+            text.extend_from_slice(&parent[copied..segment.encoded.start]);
+            let start = text.len();
+            text.extend_from_slice(&segments.bytes[segment.decoded.range()]);
+            placed.push(Segment { decoded: Span::new(start, text.len()), ..*segment });
+            copied = segment.encoded.end;
+        }
+        text.extend_from_slice(&parent[copied..window.end]);
+        Self { text, segments: placed, window, strict: segments.strict }
+    }
+
+    /// The text with the segments replaced.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Whether nothing was replaced.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// How [`Layer::text`] is made from the parent.
+    pub fn ops(&self) -> impl Iterator<Item = DeltaOp> + '_ {
+        let mut parent_at = self.window.start;
+        let replaced = self.segments.iter().flat_map(move |segment| {
+            let copy = DeltaOp::Copy { from: parent_at, len: segment.encoded.start - parent_at };
+            parent_at = segment.encoded.end;
+            [copy, DeltaOp::Insert { len: segment.decoded.len() }]
+        });
+        let rest = self.segments.last().map_or(self.window.start, |segment| segment.encoded.end);
+        replaced.chain([DeltaOp::Copy { from: rest, len: self.window.end - rest }])
+    }
+
+    /// Where decoded text lies in [`Layer::text`], sorted.
+    pub fn decoded_spans(&self) -> impl Iterator<Item = Span> + '_ {
+        self.segments.iter().map(|segment| segment.decoded)
+    }
+
+    /// Whether `span` of [`Layer::text`] overlaps or touches decoded text. A match that does not is a match
+    /// in the parent as well. One that only touches may be new (its neighbour decoded into a word boundary),
+    /// or may have been found in the parent, at the place that [`Layer::parent_span`] gives.
+    #[must_use]
+    pub fn touches_decoded(&self, span: Span) -> bool {
+        !self.touching(span).is_empty()
+    }
+
+    /// The segments whose decoded form overlaps or touches `span`.
+    fn touching(&self, span: Span) -> &[Segment] {
+        let first = self.segments.partition_point(|segment| segment.decoded.end < span.start);
+        let len = self.segments[first..].partition_point(|segment| segment.decoded.start <= span.end);
+        &self.segments[first..first + len]
+    }
+
+    /// The part of the parent that `span` of [`Layer::text`] came from.
+    ///
+    /// # Panics
+    ///
+    /// If the span is not inside of [`Layer::text`].
+    #[must_use]
+    pub fn parent_span(&self, parent: &[u8], span: Span) -> Span {
+        assert!(span.end <= self.text.len(), "{span:?} lies in a text of {} bytes", self.text.len());
+        if self.strict
+            && let Some(parent_span) = self.strict_parent_span(span)
+        {
+            return Span::new(parent_span.start, parent_span.end.min(parent.len()));
+        }
+        let start = self.parent_start(parent, span.start);
+        let end = if span.is_empty() { start } else { self.parent_end(parent, span.end) };
+        Span::new(start, end.max(start))
+    }
+
+    /// As gitleaks maps a match: to the whole of the segment that it lies in; a match that reaches over the
+    /// ends of segments is as much longer than their encoded forms as it is longer than the decoded ones.
+    fn strict_parent_span(&self, span: Span) -> Option<Span> {
+        let mut union: Option<Span> = None;
+        for segment in self.touching(span) {
+            let Segment { encoded, decoded, .. } = *segment;
+            if decoded.start <= span.start && span.end <= decoded.end {
+                return Some(encoded);
+            }
+            let before = decoded.start.saturating_sub(span.start);
+            let after = span.end.saturating_sub(decoded.end);
+            let reach = Span::new(encoded.start.saturating_sub(before), encoded.end + after);
+            union = Some(match union {
+                Some(so_far) => Span::new(so_far.start.min(reach.start), so_far.end.max(reach.end)),
+                None => reach,
+            });
+        }
+        union
+    }
+
+    /// Where the byte at `at` came from: the offset of the first byte that took part.
+    fn parent_start(&self, parent: &[u8], at: usize) -> usize {
+        let behind = self.segments.partition_point(|segment| segment.decoded.start <= at);
+        match behind.checked_sub(1).map(|index| &self.segments[index]) {
+            Some(segment) if at < segment.decoded.end => {
+                segment.encoded.start + segment.form.first(&parent[segment.encoded.range()], at - segment.decoded.start)
+            }
+            Some(segment) => segment.encoded.end + (at - segment.decoded.end),
+            None => self.window.start + at,
+        }
+    }
+
+    /// Where the byte before `at` came from: the offset behind the last byte that took part.
+    fn parent_end(&self, parent: &[u8], at: usize) -> usize {
+        let behind = self.segments.partition_point(|segment| segment.decoded.start < at);
+        match behind.checked_sub(1).map(|index| &self.segments[index]) {
+            Some(segment) if at <= segment.decoded.end => {
+                segment.encoded.start
+                    + segment.form.last(&parent[segment.encoded.range()], at - 1 - segment.decoded.start)
+            }
+            Some(segment) => segment.encoded.end + (at - segment.decoded.end),
+            None => self.window.start + at,
+        }
+    }
+
+    /// The line or lines of [`Layer::text`] around the segments that `span` touches: what an allowlist with
+    /// `regexTarget = "line"` looks at. In strict mode it starts with the line break before, as in gitleaks.
+    #[must_use]
+    pub fn line_around(&self, span: Span) -> &[u8] {
+        let (from, to) = match self.touching(span) {
+            [] => (span.start, span.end),
+            [first, .., last] | [first @ last] if self.strict => (first.decoded.start, last.decoded.end),
+            [first, .., last] | [first @ last] => (span.start.min(first.decoded.start), span.end.max(last.decoded.end)),
+        };
+        // gitleaks looks at the first decoded character too.
+        let before = &self.text[..if self.strict { self.text.len().min(from + 1) } else { from }];
+        let start = match memchr::memrchr(b'\n', before) {
+            Some(at) if self.strict => at,
+            Some(at) => at + 1,
+            None => 0,
+        };
+        let end = memchr::memchr(b'\n', &self.text[to..]).map_or(self.text.len(), |at| to + at);
+        &self.text[start..end]
+    }
+}
+
+/// Places only: the text may hold secrets.
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layer")
+            .field("len", &self.text.len())
+            .field("window", &self.window)
+            .field("segments", &self.segments)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The part of `content` that `span` of the last layer's text came from. Each layer's parent is the text of
+/// the one before; the first one's is `content`.
+#[must_use]
+pub fn original_span(content: &[u8], layers: &[Layer], span: Span) -> Span {
+    let mut span = span;
+    for (depth, layer) in layers.iter().enumerate().rev() {
+        let parent = if depth == 0 { content } else { layers[depth - 1].text() };
+        span = layer.parent_span(parent, span);
+    }
+    span
+}
+
+/// The encodings that `span` of the last layer's text was in, outermost first.
+#[must_use]
+pub fn encodings(content: &[u8], layers: &[Layer], span: Span) -> Vec<Encoding> {
+    let mut found = Vec::new();
+    let mut span = span;
+    for (depth, layer) in layers.iter().enumerate().rev() {
+        let mut here: Vec<Encoding> = layer.touching(span).iter().map(|segment| segment.encoding).collect();
+        here.sort_unstable();
+        here.dedup();
+        here.reverse();
+        found.extend(here);
+        let parent = if depth == 0 { content } else { layers[depth - 1].text() };
+        span = layer.parent_span(parent, span);
+    }
+    found.reverse();
+    found
+}
+
+impl Form {
+    /// Offset in the encoded form of the first byte that the decoded byte at `at` came from.
+    fn first(self, _encoded: &[u8], at: usize) -> usize {
+        match self {
+            Self::Whole => 0,
+            Self::Base64 { width, gap } => {
+                let character = at * 4 / 3;
+                character + character / width * gap
+            }
+        }
+    }
+
+    /// Offset in the encoded form behind the last byte that the decoded byte at `at` came from.
+    fn last(self, encoded: &[u8], at: usize) -> usize {
+        match self {
+            Self::Whole => encoded.len(),
+            Self::Base64 { width, gap } => {
+                let character = at * 4 / 3 + 1;
+                character + character / width * gap + 1
+            }
+        }
+    }
+}

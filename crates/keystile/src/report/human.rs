@@ -1,0 +1,439 @@
+//! The `human` format: for a person at a terminal, or reading the log of a job.
+//!
+//! Every text that is not ours goes through [`printable`], so that a file name or a commit message
+//! can neither move the cursor nor hide what it says. Colours are ours alone.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use keystile_git::Coverage;
+use keystile_scan::rule::Severity;
+
+use super::coverage::{gap_kind, skip_reason};
+use super::text::{bytes, count, printable, printable_code, subject, thousands};
+use super::view::{FindingView, OccurrenceView, PlaceKind, View, utc};
+use super::{Options, Outcome, TargetKind};
+use crate::mask::MASK;
+
+/// So many places of a finding are listed without `--verbose`.
+const PLACES: usize = 5;
+/// So many gaps, unused entries and warnings.
+const ENTRIES: usize = 10;
+/// So many lines of a match that has several.
+const LINES: usize = 3;
+
+pub(super) fn write(view: &View<'_>, out: &mut dyn Write, options: &Options) -> io::Result<()> {
+    let mut page = Page { text: String::new(), style: Style { on: options.color }, options };
+    for finding in &view.findings {
+        page.finding(finding);
+        // One finding at a time, so that a long report shows up as it is made.
+        out.write_all(page.text.as_bytes())?;
+        page.text.clear();
+    }
+    page.summary(view);
+    out.write_all(page.text.as_bytes())
+}
+
+struct Page<'a> {
+    text: String,
+    style: Style,
+    options: &'a Options,
+}
+
+impl Page<'_> {
+    fn finding(&mut self, finding: &FindingView) {
+        let style = self.style;
+        let (code, name) = match finding.severity {
+            Severity::Critical => (style.magenta(), "CRITICAL"),
+            Severity::High => (style.red(), "HIGH"),
+            Severity::Medium => (style.yellow(), "MEDIUM"),
+            Severity::Low => (style.blue(), "LOW"),
+        };
+        let (bold, dim, reset) = (style.bold(), style.dim(), style.reset());
+        let title = if finding.description.is_empty() { &finding.rule_id } else { &finding.description };
+        let title = printable(title.trim_end_matches('.'));
+        let rule = printable(&finding.rule_id);
+        self.line(&format!("{bold}{code}{name}{reset}  {bold}{title}{reset}  {dim}[{rule}]{reset}"));
+        if let Some(first) = finding.best_place() {
+            self.place(first, finding.occurrences.len() == 1);
+            self.snippet(first);
+            self.more_places(finding, first);
+        }
+        self.line(&format!("  {dim}fingerprint{reset}  {}", finding.fingerprint));
+        self.line(&format!("  {dim}what to do{reset}   {}", advice(finding)));
+        if let Some(remedy) = &finding.remedy {
+            self.line(&format!("               {}", printable(remedy)));
+        }
+        self.text.push('\n');
+    }
+
+    fn place(&mut self, place: &OccurrenceView, is_only: bool) {
+        let style = self.style;
+        let (cyan, dim, reset) = (style.cyan(), style.dim(), style.reset());
+        let mut line = format!("  {cyan}{}{reset}", location(place));
+        match place.in_head {
+            Some(true) => line.push_str("  in HEAD"),
+            Some(false) if is_only && place.kind == PlaceKind::Commit => line.push_str("  in history only"),
+            Some(false) | None => {}
+        }
+        match place.kind {
+            PlaceKind::Index => line.push_str("  staged"),
+            PlaceKind::WorkTree => line.push_str("  in the work tree, not committed"),
+            PlaceKind::Unreachable => {
+                let object = printable(place.object.as_deref().unwrap_or_default()).into_owned();
+                let _ = write!(line, "  in object {object}, which no reference leads to");
+            }
+            _ => {}
+        }
+        self.line(&line);
+        if let Some(commit) = &place.commit {
+            let by = format!(
+                "{}  {}  {}: {}",
+                printable(commit.short_id()),
+                commit.day(),
+                printable(&commit.author_name),
+                printable(&subject(&commit.message, 72))
+            );
+            let by = self.fit(&by, 15);
+            self.line(&format!("  {dim}commit{reset}       {by}"));
+        }
+        if let Some(symlink) = &place.symlink {
+            let symlink = symlink.to_string();
+            self.line(&format!("  {dim}by link{reset}      {}", printable(&symlink)));
+        }
+        if !place.text.encodings.is_empty() {
+            self.line(&format!("  {dim}encoded{reset}      {}", place.text.encodings.join(", ")));
+        }
+        for required in &place.text.required {
+            let line = format!("{} at line {}", printable(&required.rule_id), required.start.line);
+            self.line(&format!("  {dim}together with{reset} {line}"));
+        }
+        if let Some(link) = &place.link {
+            self.line(&format!("  {dim}link{reset}         {}", printable(link)));
+        }
+    }
+
+    fn snippet(&mut self, place: &OccurrenceView) {
+        if place.start.line == 0 {
+            return;
+        }
+        let style = self.style;
+        let (dim, reset) = (style.dim(), style.reset());
+        let lines: Vec<&str> = place.text.line.lines().collect();
+        for (index, line) in lines.iter().take(LINES).enumerate() {
+            let number = place.start.line as usize + index;
+            let gutter = format!("{number:>6} | ");
+            let code = self.fit(&printable_code(line), gutter.chars().count() + 2);
+            let code = style.highlight(&code);
+            self.line(&format!("  {dim}{gutter}{reset}{code}"));
+        }
+        if lines.len() > LINES {
+            self.line(&format!("  {dim}{:>6} | … {} more{reset}", "", lines.len() - LINES));
+        }
+    }
+
+    fn more_places(&mut self, finding: &FindingView, shown: &OccurrenceView) {
+        let (dim, reset) = (self.style.dim(), self.style.reset());
+        let limit = if self.options.verbose { usize::MAX } else { PLACES };
+        let others = finding.occurrences.iter().filter(|other| !std::ptr::eq(*other, shown));
+        for other in others.clone().take(limit) {
+            let mut line = format!("  {dim}also at{reset}      {}", location(other));
+            if let Some(commit) = &other.commit {
+                let _ = write!(line, "  {}  {}", printable(commit.short_id()), commit.day());
+            }
+            match (other.in_head, other.kind) {
+                (Some(true), _) => line.push_str("  in HEAD"),
+                (_, PlaceKind::Index) => line.push_str("  staged"),
+                (_, PlaceKind::WorkTree) => line.push_str("  in the work tree"),
+                _ => {}
+            }
+            self.line(&line);
+        }
+        let left_out = others.count().saturating_sub(limit);
+        if left_out > 0 {
+            let left_out = count(left_out as u64, "more place", "more places");
+            self.line(&format!("  {dim}             … {left_out} (--verbose lists all){reset}"));
+        }
+    }
+
+    fn summary(&mut self, view: &View<'_>) {
+        let style = self.style;
+        let (bold, dim, reset) = (style.bold(), style.dim(), style.reset());
+        self.line(&format!("{bold}{}{}{reset}", verdict_color(style, view), verdict(view)));
+        let target = printable(&view.target.path).into_owned();
+        let range = view.target.range.as_deref().map(|range| format!(" {}", printable(range))).unwrap_or_default();
+        let what = match view.target.kind {
+            TargetKind::History => "history, index and work tree of",
+            TargetKind::Range => "range of",
+            TargetKind::Staged => "staged change of",
+            TargetKind::Directory => "files under",
+            TargetKind::StandardInput => "standard input",
+        };
+        let what = if view.target.kind == TargetKind::StandardInput {
+            what.to_owned()
+        } else {
+            format!("{what} {target}{range}")
+        };
+        self.line(&format!("  {dim}target{reset}       {what}"));
+        for line in covered(&view.coverage) {
+            self.line(&format!("  {dim}scanned{reset}      {line}"));
+        }
+        for (reason, skipped) in &view.coverage.skipped {
+            let mut line = format!("{}: {}", thousands(skipped.count), skip_reason(*reason).1);
+            if skipped.bytes > 0 {
+                let _ = write!(line, ", {}", bytes(skipped.bytes));
+            }
+            if let Some(example) = skipped.examples.first() {
+                let _ = write!(line, " ({}{})", printable(example), if skipped.count > 1 { ", …" } else { "" });
+            }
+            self.line(&format!("  {dim}left out{reset}     {line}"));
+        }
+        let suppressed = view.suppressed;
+        for (number, why) in [
+            (suppressed.ignored, "by an ignore file"),
+            (suppressed.baseline, "in the baseline"),
+            (suppressed.inline, "by an allow comment in the line"),
+        ] {
+            if number > 0 {
+                self.line(&format!("  {dim}not shown{reset}    {} {why}", count(number, "finding", "findings")));
+            }
+        }
+        for note in &view.coverage.notes {
+            self.line(&format!("  {dim}note{reset}         {}", printable(note)));
+        }
+        self.gaps(&view.coverage);
+        self.unused(view);
+        self.capped("warning", &view.warnings, |warning| printable(warning).into_owned());
+        if !view.findings.is_empty() {
+            self.line(&format!(
+                "  {dim}no secret?{reset}   put its fingerprint and a reason into .keystile/ignore, or keystile:allow into its line"
+            ));
+        }
+        let meaning = match (view.exit_code, view.outcome) {
+            (code, Outcome::Clean) => format!(
+                "{code}: {}",
+                if view.coverage.is_complete() {
+                    "complete and clean"
+                } else {
+                    "clean as far as it could be read (--allow-incomplete)"
+                }
+            ),
+            (code, Outcome::Findings) => format!("{code}: findings"),
+            (code, Outcome::Incomplete) => format!("{code}: incomplete, so not clean"),
+        };
+        let seconds = (view.finished.as_millisecond() - view.started.as_millisecond()).max(0) as f64 / 1000.0;
+        self.line(&format!(
+            "  {dim}exit status{reset}  {meaning}  {dim}({seconds:.1} s, {}){reset}",
+            utc(view.finished)
+        ));
+    }
+
+    fn gaps(&mut self, coverage: &Coverage) {
+        if coverage.gaps.is_empty() {
+            return;
+        }
+        let style = self.style;
+        let (yellow, reset) = (style.yellow(), style.reset());
+        let number = count(coverage.gaps.len() as u64, "part", "parts");
+        self.line(&format!("  {yellow}not scanned{reset}  {number} of what is in scope could not be read:"));
+        self.capped("", &coverage.gaps, |gap| {
+            format!("{}: {}: {}", gap_kind(gap.kind).1, printable(&gap.what), printable(&gap.detail))
+        });
+    }
+
+    fn unused(&mut self, view: &View<'_>) {
+        self.capped("unused", &view.unused, |unused| {
+            let line = unused.line.map(|line| format!(":{line}")).unwrap_or_default();
+            format!("{}{line}: {} matches nothing any more", printable(&unused.file), printable(&unused.entry))
+        });
+    }
+
+    fn capped<T>(&mut self, label: &str, entries: &[T], render: impl Fn(&T) -> String) {
+        let (yellow, dim, reset) = (self.style.yellow(), self.style.dim(), self.style.reset());
+        let limit = if self.options.verbose { usize::MAX } else { ENTRIES };
+        for entry in entries.iter().take(limit) {
+            let entry = render(entry);
+            self.line(&format!("  {yellow}{label:<11}{reset}  {entry}"));
+        }
+        if entries.len() > limit {
+            let more = thousands((entries.len() - limit) as u64);
+            self.line(&format!("  {dim}             … {more} more (--verbose lists all){reset}"));
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    /// Cuts what stands behind `indent` columns to the terminal's width.
+    fn fit(&self, text: &str, indent: usize) -> String {
+        let Some(width) = self.options.width else { return text.to_owned() };
+        let room = width.saturating_sub(indent).max(20);
+        let mut used = 0;
+        let mut end = 0;
+        for (at, character) in text.char_indices() {
+            let columns = columns(character);
+            if used + columns > room {
+                return format!("{}…", text[..end].trim_end());
+            }
+            used += columns;
+            // Room for the `…`.
+            if used < room {
+                end = at + character.len_utf8();
+            }
+        }
+        text.to_owned()
+    }
+}
+
+fn location(place: &OccurrenceView) -> String {
+    let name = printable(&place.place_name()).into_owned();
+    match place.start.line {
+        0 => name,
+        line => format!("{name}:{line}:{}", place.start.column),
+    }
+}
+
+/// What to do about a finding, by where it stands.
+fn advice(finding: &FindingView) -> &'static str {
+    let is = |kind: PlaceKind| finding.occurrences.iter().any(|place| place.kind == kind);
+    let committed = finding.occurrences.iter().any(|place| {
+        matches!(
+            place.kind,
+            PlaceKind::Commit | PlaceKind::CommitMessage | PlaceKind::TagMessage | PlaceKind::Unreachable
+        )
+    });
+    match (committed, finding.in_head) {
+        (true, Some(true)) => {
+            "revoke or rotate it first, then take it out of the file: whoever has a clone can read it in the history"
+        }
+        (true, _) => "revoke or rotate it: HEAD no longer has it, but whoever has a clone can read it",
+        (false, _) if is(PlaceKind::Index) => {
+            "not committed yet: take it out, stage the file again, and keep the value where secrets belong"
+        }
+        (false, _) if is(PlaceKind::WorkTree) => {
+            "not committed yet: take it out, and keep the value where secrets belong"
+        }
+        (false, _) => "take it out, and revoke or rotate it if anyone else could read this",
+    }
+}
+
+/// The one line to read.
+fn verdict(view: &View<'_>) -> String {
+    let incomplete = if view.coverage.is_complete() { "" } else { ", and not everything could be read" };
+    match view.findings.len() as u64 {
+        0 if view.outcome == Outcome::Incomplete && !view.scanned_anything() => {
+            "Nothing was scanned, because what is in scope could not be read.".to_owned()
+        }
+        0 if !view.scanned_anything() => "Nothing was scanned: there is nothing in scope.".to_owned(),
+        0 if incomplete.is_empty() => "No secrets found.".to_owned(),
+        0 => "No secrets found in what could be read; the rest is not known.".to_owned(),
+        number => {
+            let places: usize = view.findings.iter().map(|finding| finding.occurrences.len()).sum();
+            let in_head = view.findings.iter().filter(|finding| finding.in_head == Some(true)).count();
+            let mut line = format!("{} found", count(number, "secret", "secrets"));
+            let _ = write!(line, " in {}", count(places as u64, "place", "places"));
+            if view.findings.iter().any(|finding| finding.in_head.is_some()) {
+                let _ = write!(line, ", {} of them in HEAD", thousands(in_head as u64));
+            }
+            format!("{line}{incomplete}.")
+        }
+    }
+}
+
+fn verdict_color(style: Style, view: &View<'_>) -> &'static str {
+    match view.outcome {
+        Outcome::Findings => style.red(),
+        Outcome::Clean if view.scanned_anything() && view.coverage.is_complete() => style.green(),
+        Outcome::Clean | Outcome::Incomplete => style.yellow(),
+    }
+}
+
+/// What was read, one line for each kind that is in scope.
+pub(super) fn covered(coverage: &Coverage) -> Vec<String> {
+    let mut lines = Vec::new();
+    if coverage.commits > 0 || coverage.blobs > 0 {
+        lines.push(format!(
+            "{}, {} of {} ({})",
+            count(coverage.commits, "commit", "commits"),
+            thousands(coverage.blobs_scanned),
+            count(coverage.blobs, "blob", "blobs"),
+            bytes(coverage.blob_bytes_scanned)
+        ));
+    }
+    if coverage.files > 0 || coverage.files_scanned > 0 {
+        lines.push(format!(
+            "{} of {} ({})",
+            thousands(coverage.files_scanned),
+            count(coverage.files, "file", "files"),
+            bytes(coverage.file_bytes_scanned)
+        ));
+    }
+    if coverage.messages_scanned > 0 {
+        lines.push(count(coverage.messages_scanned, "message", "messages"));
+    }
+    if coverage.archive_entries_scanned > 0 {
+        lines.push(count(coverage.archive_entries_scanned, "entry of archives", "entries of archives"));
+    }
+    if lines.is_empty() {
+        lines.push("nothing".to_owned());
+    }
+    lines
+}
+
+/// How many columns a terminal gives a character: two for wide ones (Unicode UAX 11, by ranges).
+fn columns(character: char) -> usize {
+    match u32::from(character) {
+        0x300..=0x36f | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+/// SGR sequences (ECMA-48), or nothing.
+#[derive(Clone, Copy)]
+struct Style {
+    on: bool,
+}
+
+macro_rules! sgr {
+    ($($name:ident $code:literal),*) => {
+        impl Style {
+            $(fn $name(self) -> &'static str { if self.on { concat!("\x1b[", $code, "m") } else { "" } })*
+        }
+    };
+}
+
+sgr!(bold "1", dim "2", red "31", green "32", yellow "33", blue "34", magenta "35", cyan "36", reset "0");
+
+impl Style {
+    fn highlight(self, code: &str) -> String {
+        if !self.on {
+            return code.to_owned();
+        }
+        code.replace(MASK, &format!("{}{}{MASK}{}", self.bold(), self.red(), self.reset()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Format, sample};
+
+    #[test]
+    fn sample_report() {
+        let rules = sample::rules();
+        let report = sample::render(&sample::report(&rules), Format::Human);
+        assert!(report.contains("3 secrets found in 7 places, 1 of them in HEAD, and not everything could be read."));
+        let report = sample::render(&sample::empty(&rules), Format::Human);
+        assert!(report.starts_with("No secrets found.\n"), "{report}");
+    }
+}

@@ -1,9 +1,36 @@
 //! Finding secrets in bytes.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `anchors` | reads off a rule's expression which literals a match must contain |
+//! | `steps` | what must stand beside such a literal, and how far a match can reach |
+//! | `program` | a rule set made ready: literals, gates, expressions that compile when needed |
+//! | `search` | one search for all literals of all rules |
+//! | `scan` | occurrences of literals → windows → matches |
+//! | `delta` | the same for content that derives from scanned content |
+//! | `confirm` | from a match of the expression to a [`Match`]: secret, entropy, exceptions, place |
+//! | `allowlist` | exceptions, split into what depends on the match and what on its place |
+//! | `judge` | which matches are findings at a path in a commit |
+
+mod allowlist;
+mod anchors;
+mod confirm;
+mod judge;
+mod program;
+mod scan;
+mod search;
+mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use bstr::BStr;
 
+use self::program::{Caches, Programs};
+use self::scan::Window;
+use self::search::Hit;
+use self::steps::Runs;
 use crate::fingerprint::{Fingerprint, Salt};
 use crate::position::{Position, Span};
 use crate::rule::{Rule, RuleSet};
@@ -19,13 +46,16 @@ pub struct ScanOptions {
     /// Whether gitleaks 8.30's faults are kept too (`--compat=strict`); see
     /// `docs/gitleaks-compatibility.md`.
     pub strict: bool,
+    /// Search derived content as a whole ([`Scanner::scan_delta`] does what [`Scanner::scan`] does):
+    /// to compare, the result is the same.
+    pub no_delta: bool,
     /// Key of the fingerprints.
     pub salt: Salt,
 }
 
 impl Default for ScanOptions {
     fn default() -> Self {
-        Self { decode_depth: 2, inline_allow: true, strict: false, salt: Salt::default() }
+        Self { decode_depth: 2, inline_allow: true, strict: false, no_delta: false, salt: Salt::default() }
     }
 }
 
@@ -98,6 +128,9 @@ pub struct ContentScan {
     pub matches: Vec<Arc<Match>>,
     /// Matches that an inline `keystile:allow` or `gitleaks:allow` excused.
     pub allowed_inline: u32,
+    /// Rules (by index) that should have looked at this content and could not, since an expression
+    /// can't be compiled: the content was not fully scanned. [`Scanner::check_all`] says why.
+    pub failed_rules: Vec<usize>,
 }
 
 /// A step in making content from its base (git's delta instructions).
@@ -141,21 +174,39 @@ pub enum Verdict {
 
 /// Per-thread buffers and caches of a [`Scanner`].
 #[derive(Debug, Default)]
-pub struct Scratch {}
+pub struct Scratch {
+    caches: Caches,
+    runs: Runs,
+    hits: Vec<Hit>,
+    windows: Vec<Window>,
+    keywords: Vec<bool>,
+}
+
+/// A rule that can't run, see [`Scanner::check_all`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rule {rule}: {message}")]
+pub struct RuleFailure {
+    /// Id of the rule, or `(global allowlists)`.
+    pub rule: String,
+    /// Why its expression, or one of its allowlists', can't be compiled.
+    pub message: String,
+}
 
 /// Rules made ready to run. Cheap to make, shared by all threads.
 #[derive(Debug)]
 pub struct Scanner {
     rules: RuleSet,
-    #[allow(dead_code, reason = "skeleton")]
     options: ScanOptions,
+    programs: Programs,
 }
 
 impl Scanner {
-    /// Makes `rules` ready.
+    /// Makes `rules` ready: reads their anchors and builds the literal search. No expression is
+    /// compiled yet.
     #[must_use]
     pub fn new(rules: RuleSet, options: ScanOptions) -> Self {
-        Self { rules, options }
+        let programs = Programs::new(&rules, options.strict);
+        Self { rules, options, programs }
     }
 
     /// The rules it runs.
@@ -173,12 +224,26 @@ impl Scanner {
     /// Buffers for one thread.
     #[must_use]
     pub fn scratch(&self) -> Scratch {
-        Scratch::default()
+        Scratch {
+            runs: Runs::new(self.programs.runs),
+            keywords: vec![false; self.programs.keywords],
+            ..Scratch::default()
+        }
+    }
+
+    /// Compiles every expression of every rule and allowlist, which scans do only when they need
+    /// one. Takes seconds for a large rule set: for `rules test` and for tests.
+    ///
+    /// # Errors
+    /// All rules that can't be compiled.
+    pub fn check_all(&self) -> Result<(), Vec<RuleFailure>> {
+        let failures = self.programs.check_all(&self.rules);
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
     /// Finds all matches in `content`.
-    pub fn scan(&self, _scratch: &mut Scratch, _content: &[u8]) -> ContentScan {
-        ContentScan::default()
+    pub fn scan(&self, scratch: &mut Scratch, content: &[u8]) -> ContentScan {
+        scan::scan(self, scratch, content)
     }
 
     /// The same as [`Scanner::scan`], exactly, for content made from a base that was scanned:
@@ -195,15 +260,15 @@ impl Scanner {
 
     /// Which of the `matches` of one content are findings at `place`: one verdict each.
     #[must_use]
-    pub fn judge(&self, matches: &[Arc<Match>], _place: Place<'_>) -> Vec<Verdict> {
-        vec![Verdict::Finding; matches.len()]
+    pub fn judge(&self, matches: &[Arc<Match>], place: Place<'_>) -> Vec<Verdict> {
+        judge::judge(self, matches, place)
     }
 
     /// The rules that look at paths alone and report `place.path`, as matches without a position
     /// (gitleaks: `file detected: PATH`).
     #[must_use]
-    pub fn judge_path(&self, _place: Place<'_>) -> Vec<Match> {
-        Vec::new()
+    pub fn judge_path(&self, place: Place<'_>) -> Vec<Match> {
+        judge::judge_path(self, place)
     }
 
     /// Whether some rule looks at paths alone.

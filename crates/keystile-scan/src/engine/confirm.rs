@@ -1,0 +1,157 @@
+//! From a match of a rule's expression to a [`Match`]: the secret in it, its entropy, the exceptions
+//! that excuse it, and where it lies.
+
+use regex_automata::util::captures::Captures;
+use regex_automata::{Anchored, Input, meta::Regex};
+
+use super::allowlist::{Ruling, Targets};
+use super::program::{Caches, Program};
+use super::{AllowlistRef, Match, Scanner};
+use crate::entropy;
+use crate::fingerprint::Fingerprint;
+use crate::position::{Lines, Span, lines_around};
+use crate::secret::SecretBytes;
+
+/// Comments that excuse the line they stand in.
+const INLINE_ALLOWS: [&[u8]; 2] = [b"gitleaks:allow", b"keystile:allow"];
+
+/// The text that is searched and the content it comes from.
+pub(super) struct Source<'t> {
+    /// What the scan was given.
+    pub(super) content: &'t [u8],
+    /// What is searched: the content itself, or a decoded form.
+    pub(super) text: &'t [u8],
+    /// Of `content`.
+    pub(super) lines: Lines<'t>,
+}
+
+/// A rule that runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run<'p> {
+    /// Its index.
+    pub(super) rule: usize,
+    pub(super) program: &'p Program,
+    pub(super) regex: &'p Regex,
+}
+
+/// What became of a match of the expression.
+pub(super) enum Outcome {
+    /// It stays, unless its place excuses it.
+    Match(Box<Match>),
+    /// It is no secret, and would be none in any other line.
+    Nothing,
+    /// An allowlist excused it because of its line.
+    AllowedByLine,
+    /// A comment in its line excused it.
+    AllowedInline,
+    /// An allowlist's expression can't be compiled; nothing was excused by it.
+    Failed,
+}
+
+impl Scanner {
+    /// Decides about the match `found` of a rule in `source.text`; it lies in a window that ends at `limit`.
+    pub(super) fn confirm(
+        &self,
+        run: Run<'_>,
+        caches: &mut Caches,
+        source: &mut Source<'_>,
+        found: Span,
+        limit: usize,
+    ) -> Outcome {
+        let Run { rule: rule_index, program, regex } = run;
+        let rule = &self.rules.rules[rule_index];
+        let text = source.text;
+        let trimmed = trim(text, found);
+        if trimmed.is_empty() {
+            return Outcome::Nothing;
+        }
+        let matched = &text[trimmed.range()];
+        let captures = |caches: &mut Caches, input: Input<'_>| -> Option<Captures> {
+            let mut captures = regex.create_captures();
+            regex.search_captures_with(caches.get(rule_index, regex), &input, &mut captures);
+            captures.is_match().then_some(captures)
+        };
+        let secret = if regex.captures_len() < 2 {
+            trimmed
+        } else if self.options.strict {
+            // gitleaks runs the expression again on the matched text alone.
+            let groups = captures(caches, Input::new(matched));
+            let offset = trimmed.start;
+            groups
+                .and_then(|groups| group_of(&groups, rule.secret_group, true))
+                .map_or(trimmed, |span| Span::new(span.start + offset, span.end + offset))
+        } else {
+            let input = Input::new(text).span(found.start..limit).anchored(Anchored::Yes);
+            captures(caches, input).and_then(|groups| group_of(&groups, rule.secret_group, false)).unwrap_or(trimmed)
+        };
+        let secret = &text[secret.range()];
+        let bits = entropy::shannon(secret);
+        if rule.entropy != 0.0 && bits <= rule.entropy {
+            return Outcome::Nothing;
+        }
+
+        let original = trimmed;
+        let (start, end, judged_line) = if self.options.strict {
+            // gitleaks cuts new lines from both ends of the match, but moves its end only.
+            source.lines.gitleaks(Span::new(found.start, found.start + trimmed.len()))
+        } else {
+            let (start, end) = source.lines.ends(original);
+            (start, end, lines_around(source.content, original))
+        };
+        let judged_line = &source.content[judged_line.range()];
+        let line_target = judged_line;
+
+        let targets = Targets { secret, matched, line: line_target };
+        let mut open = Vec::new();
+        let global = self.programs.global.rule_on(targets, AllowlistRef::Global, &mut open);
+        let own = program.exceptions.rule_on(targets, AllowlistRef::Rule, &mut open);
+        let (Ok(global), Ok(own)) = (global, own) else { return Outcome::Failed };
+        if global == Ruling::ByText || own == Ruling::ByText {
+            return Outcome::Nothing;
+        }
+        if global == Ruling::ByLine || own == Ruling::ByLine {
+            return Outcome::AllowedByLine;
+        }
+        if self.options.inline_allow
+            && INLINE_ALLOWS.iter().any(|allow| memchr::memmem::find(judged_line, allow).is_some())
+        {
+            return Outcome::AllowedInline;
+        }
+        Outcome::Match(Box::new(Match {
+            rule: rule_index,
+            fingerprint: Fingerprint::new(&self.options.salt, rule.id.as_str(), secret),
+            secret: SecretBytes::new(secret),
+            matched: SecretBytes::new(matched),
+            line: SecretBytes::new(&source.content[lines_around(source.content, original).range()]),
+            span: original,
+            start,
+            end,
+            entropy: bits,
+            encodings: Vec::new(),
+            required: Vec::new(),
+            open_allowlists: open,
+        }))
+    }
+}
+
+/// `span` without the line feeds at both ends.
+fn trim(text: &[u8], span: Span) -> Span {
+    let bytes = &text[span.range()];
+    let Some(first) = bytes.iter().position(|&byte| byte != b'\n') else {
+        return Span::new(span.start, span.start);
+    };
+    let last = bytes.iter().rposition(|&byte| byte != b'\n').unwrap_or(first);
+    Span::new(span.start + first, span.start + last + 1)
+}
+
+/// The group that is the secret; `None`: the whole match. A group that took no part in the match is an
+/// empty secret for gitleaks (`strict`); the whole match says more than nothing.
+fn group_of(groups: &Captures, secret_group: usize, strict: bool) -> Option<Span> {
+    let group = |index: usize| groups.get_group(index).map(|group| Span::new(group.start, group.end));
+    if secret_group > 0 {
+        let named = group(secret_group);
+        if strict { Some(named.unwrap_or(Span::new(0, 0))) } else { named.filter(|span| !span.is_empty()) }
+    } else {
+        (1..groups.group_len()).filter_map(group).find(|span| !span.is_empty())
+    }
+}

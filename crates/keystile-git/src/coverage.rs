@@ -27,6 +27,8 @@ pub struct Coverage {
     pub messages_scanned: u64,
     /// Entries of archives that were scanned, beside the archives' own bytes.
     pub archive_entries_scanned: u64,
+    /// Matches that a comment in their line excused (`keystile:allow`), counted in each version of a file.
+    pub allowed_inline: u64,
     /// Left out on purpose, by reason. Does not make a scan incomplete.
     pub skipped: BTreeMap<SkipReason, Skipped>,
     /// In scope but not readable: makes the scan incomplete (exit 3).
@@ -149,6 +151,7 @@ impl Coverage {
         self.file_bytes_scanned += other.file_bytes_scanned;
         self.messages_scanned += other.messages_scanned;
         self.archive_entries_scanned += other.archive_entries_scanned;
+        self.allowed_inline += other.allowed_inline;
         for (reason, more) in other.skipped {
             let skipped = self.skipped.entry(reason).or_default();
             skipped.count += more.count;

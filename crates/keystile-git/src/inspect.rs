@@ -37,6 +37,8 @@ pub struct Inspection {
     pub entries: Vec<(BString, Vec<Arc<Match>>)>,
     /// Entries scanned.
     pub entries_scanned: u64,
+    /// Matches in entries that comments excused.
+    pub entries_allowed_inline: u32,
     /// Why the content, or parts of it, was left out: reason, path inside, bytes.
     pub skipped: Vec<(SkipReason, BString, u64)>,
 }
@@ -54,9 +56,16 @@ impl Inspection {
         self.skipped.iter().any(|(reason, ..)| matches!(reason, SkipReason::Binary | SkipReason::Size))
     }
 
+    /// Matches that comments excused.
+    #[must_use]
+    pub fn allowed_inline(&self) -> u32 {
+        self.scan.allowed_inline.saturating_add(self.entries_allowed_inline)
+    }
+
     /// Counts what was left out; `what` names the content.
     pub fn count(&self, what: &str, coverage: &mut Coverage) {
         coverage.archive_entries_scanned += self.entries_scanned;
+        coverage.allowed_inline += u64::from(self.allowed_inline());
         for (reason, inner, bytes) in &self.skipped {
             let name = if inner.is_empty() { what.to_owned() } else { format!("{what}!{inner}") };
             coverage.skip(*reason, name, *bytes);
@@ -113,6 +122,8 @@ impl Inspector {
                 }
                 inspection.entries_scanned += 1;
                 let scan = self.scanner.scan(scratch, bytes);
+                inspection.entries_allowed_inline =
+                    inspection.entries_allowed_inline.saturating_add(scan.allowed_inline);
                 if !scan.matches.is_empty() {
                     inspection.entries.push((path.to_owned(), scan.matches));
                 }

@@ -10,7 +10,7 @@ use keystile_git::Coverage;
 use keystile_scan::rule::Severity;
 
 use super::coverage::{gap_kind, skip_reason};
-use super::text::{bytes, count, printable, printable_code, subject, thousands};
+use super::text::{bytes, columns, count, printable, printable_code, subject, thousands};
 use super::view::{FindingView, OccurrenceView, PlaceKind, View, utc};
 use super::{Options, Outcome, TargetKind};
 use crate::mask::MASK;
@@ -380,23 +380,6 @@ pub(super) fn covered(coverage: &Coverage) -> Vec<String> {
         lines.push("nothing".to_owned());
     }
     lines
-}
-
-/// How many columns a terminal gives a character: two for wide ones (Unicode UAX 11, by ranges).
-fn columns(character: char) -> usize {
-    match u32::from(character) {
-        0x300..=0x36f | 0xfe00..=0xfe0f => 0,
-        0x1100..=0x115f
-        | 0x2e80..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1faff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
 }
 
 /// SGR sequences (ECMA-48), or nothing.

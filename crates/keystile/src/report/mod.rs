@@ -8,12 +8,13 @@ pub mod text;
 pub mod view;
 
 mod coverage;
+pub(crate) mod gitleaks;
 mod human;
 mod json;
 mod jsonl;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use std::io::{self, Write};
 
@@ -175,11 +176,13 @@ pub enum Format {
     Json,
     /// One JSON document per line: each finding, then the coverage.
     Jsonl,
+    /// gitleaks' JSON report, field for field.
+    Gitleaks,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Human, Self::Json, Self::Jsonl];
+    pub const ALL: [Self; 4] = [Self::Human, Self::Json, Self::Jsonl, Self::Gitleaks];
 
     /// Its name on the command line.
     #[must_use]
@@ -188,6 +191,7 @@ impl Format {
             Self::Human => "human",
             Self::Json => "json",
             Self::Jsonl => "jsonl",
+            Self::Gitleaks => "gitleaks",
         }
     }
 }
@@ -221,5 +225,6 @@ pub fn write(report: &Report<'_>, format: Format, out: &mut dyn Write, options: 
         Format::Human => human::write(&view, out, options),
         Format::Json => json::write(&view, out),
         Format::Jsonl => jsonl::write(&view, out),
+        Format::Gitleaks => gitleaks::write(&view, out),
     }
 }

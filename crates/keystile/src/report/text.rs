@@ -118,6 +118,24 @@ pub fn bytes(number: u64) -> String {
     format!("{value:.2} TB")
 }
 
+/// How many columns a terminal gives a character: two for wide ones (Unicode UAX 11, by ranges).
+#[must_use]
+pub fn columns(character: char) -> usize {
+    match u32::from(character) {
+        0x300..=0x36f | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,6 +72,8 @@ pub struct FindingView {
     pub fingerprint: Fingerprint,
     /// The mask, or with `--reveal` the secret.
     pub secret: String,
+    /// The same, byte for byte.
+    pub secret_bytes: BString,
     /// Bits per character.
     pub entropy: f64,
     /// Whether it is still in HEAD; `None`: no HEAD to ask.
@@ -116,9 +118,13 @@ pub struct TextView {
     pub line: String,
     /// What the expression matched.
     pub matched: String,
+    /// The same, byte for byte.
+    pub matched_bytes: BString,
+    /// Of the secret, in bits per character.
+    pub entropy: f64,
     /// How it was encoded, outermost first.
     pub encodings: Vec<&'static str>,
-    /// Its tags as gitleaks gives them: the rule's, then what decoding adds.
+    /// The other matches that a composite rule needed.
     pub required: Vec<RequiredView>,
 }
 
@@ -378,6 +384,7 @@ impl Maker<'_> {
             references: rule.map(|rule| rule.references.clone()).unwrap_or_default(),
             fingerprint: finding.fingerprint,
             secret: self.masker.secret(&finding.secret).to_str_lossy().into_owned(),
+            secret_bytes: self.masker.secret(&finding.secret),
             entropy: finding.occurrences.first().map_or(0.0, |occurrence| occurrence.found.entropy),
             in_head: finding.in_head(),
             occurrences: finding.occurrences.iter().map(|occurrence| self.occurrence(finding, occurrence)).collect(),
@@ -443,9 +450,12 @@ impl Maker<'_> {
         }
         let line = self.masker.line(found);
         let focus = line.masks.first().cloned().unwrap_or(0..0);
+        let matched = self.masker.matched(found).text;
         let text = Rc::new(TextView {
             line: cut(line.text.as_ref(), focus),
-            matched: self.masker.matched(found).text.to_str_lossy().into_owned(),
+            matched: matched.to_str_lossy().into_owned(),
+            matched_bytes: matched,
+            entropy: found.entropy,
             encodings: found.encodings.clone(),
             required: found.required.iter().map(|required| self.required(required)).collect(),
         });

@@ -1,0 +1,382 @@
+//! Baselines: the findings that are known already, so that only new ones are reported.
+//!
+//! Ours (`.keystile/baseline.json`) holds fingerprints and, for people, where each finding was first
+//! seen; no secrets, sorted, one finding per line, so that its diffs can be read. A finding whose
+//! fingerprint is in it is known wherever it stands.
+//!
+//! gitleaks' baseline is its JSON report. gitleaks compares records field by field (`detect/baseline.go`,
+//! `IsNew`), and so do we, occurrence by occurrence; in a redacted one (`REDACTED`, `…...`) `Match`
+//! and `Secret` say nothing and are left out. Unless `--compat=strict` asks for the comparison as it
+//! is, what keystile is meant to give differently does not count: descriptions (ours are our own),
+//! columns after the first line (gitleaks counts one too many), and the details of a commit that
+//! its id says already.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use bstr::ByteSlice as _;
+use keystile_scan::{Finding, Fingerprint, Occurrence, OccurrencePlace, RuleSet};
+use serde::Deserialize;
+
+use crate::ignore_file::Applied;
+use crate::mask::{MASK, Masker, Redaction};
+use crate::report::UnusedEntry;
+use crate::report::gitleaks::{Compared, compared};
+
+/// Why a baseline can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BaselineError {
+    /// Neither ours nor gitleaks'.
+    #[error("{file}: not a baseline: {why}; make one with --update-baseline, or give a JSON report of gitleaks")]
+    Format {
+        /// The file as it was named.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Made by a later version.
+    #[error("{file}: a baseline of version {version}, this keystile knows version {VERSION}; use a newer keystile")]
+    Version {
+        /// The file as it was named.
+        file: String,
+        /// Its version.
+        version: u64,
+    },
+    /// The file to replace is gitleaks'.
+    #[error(
+        "{path}: a report of gitleaks, which gitleaks could not read any more if it was updated; give another file to --update-baseline"
+    )]
+    WouldReplaceGitleaks {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It could not be written.
+    #[error("{path}: the baseline could not be written")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Version of our format.
+const VERSION: u64 = 1;
+
+/// Known findings.
+#[derive(Debug, Default)]
+pub struct Baseline {
+    file: String,
+    known: Known,
+}
+
+#[derive(Debug)]
+enum Known {
+    Keystile(HashMap<Fingerprint, (KnownFinding, bool)>),
+    Gitleaks(Vec<(GitleaksRecord, bool)>),
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self::Keystile(HashMap::new())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    keystile_baseline: u64,
+    findings: Vec<KnownFinding>,
+}
+
+/// A finding of our baseline. All but the fingerprint is for people.
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(deny_unknown_fields)]
+struct KnownFinding {
+    rule_id: String,
+    path: String,
+    line: u32,
+    commit: Option<String>,
+    fingerprint: String,
+}
+
+/// A record of gitleaks' report, as far as it is compared. Field names: `report/finding.go`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[derive(Default)]
+struct GitleaksRecord {
+    #[serde(rename = "RuleID")]
+    rule_id: String,
+    description: String,
+    start_line: u32,
+    end_line: u32,
+    start_column: u32,
+    end_column: u32,
+    r#match: String,
+    secret: String,
+    file: String,
+    commit: String,
+    author: String,
+    email: String,
+    date: String,
+    message: String,
+    entropy: f32,
+}
+
+impl Baseline {
+    /// Reads a baseline of either kind, called `file` in messages.
+    ///
+    /// # Errors
+    /// If it is neither, or ours but broken.
+    pub fn parse(file: &str, text: &[u8]) -> Result<Self, BaselineError> {
+        let format = |why: String| BaselineError::Format { file: file.to_owned(), why };
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let known = if text.trim_ascii_start().starts_with(b"[") {
+            let records: Vec<GitleaksRecord> =
+                serde_json::from_slice(text).map_err(|error| format(error.to_string()))?;
+            if let Some(index) = records.iter().position(|record| record.rule_id.is_empty()) {
+                return Err(format(format!("record {} has no RuleID", index + 1)));
+            }
+            Known::Gitleaks(records.into_iter().map(|record| (record, false)).collect())
+        } else {
+            // A later version may have other fields: look at the version first.
+            #[derive(Deserialize)]
+            struct Version {
+                keystile_baseline: Option<u64>,
+            }
+            let version: Version = serde_json::from_slice(text).map_err(|error| format(error.to_string()))?;
+            match version.keystile_baseline {
+                Some(VERSION) => {}
+                Some(version) => return Err(BaselineError::Version { file: file.to_owned(), version }),
+                None => return Err(format("it has no `keystile_baseline`".to_owned())),
+            }
+            let document: Document = serde_json::from_slice(text).map_err(|error| format(error.to_string()))?;
+            debug_assert_eq!(document.keystile_baseline, VERSION);
+            let mut known = HashMap::new();
+            for finding in document.findings {
+                let fingerprint = finding
+                    .fingerprint
+                    .parse()
+                    .map_err(|error| format(format!("`{}`: {error}", finding.fingerprint)))?;
+                known.insert(fingerprint, (finding, false));
+            }
+            Known::Keystile(known)
+        };
+        Ok(Self { file: file.to_owned(), known })
+    }
+
+    /// Takes what is known out of `findings`. `strict`: gitleaks' comparison as it is.
+    pub fn apply(&mut self, findings: Vec<Finding>, rules: &RuleSet, strict: bool) -> Applied {
+        let mut applied = Applied::default();
+        for finding in findings {
+            match &mut self.known {
+                Known::Keystile(known) => {
+                    let is_known = known.get_mut(&finding.fingerprint).map(|(_, is_used)| *is_used = true).is_some();
+                    applied.split(finding, |_, _| is_known);
+                }
+                Known::Gitleaks(records) => {
+                    let rule = rules.get(finding.rule.as_str());
+                    applied.split(finding, |finding, occurrence| {
+                        let values = compared(rule, occurrence);
+                        let mut is_known = false;
+                        for (record, is_used) in records.iter_mut() {
+                            if record.is(finding, occurrence, &values, strict) {
+                                *is_used = true;
+                                is_known = true;
+                            }
+                        }
+                        is_known
+                    });
+                }
+            }
+        }
+        applied
+    }
+
+    /// What was not found again. Of interest after a scan of everything only.
+    #[must_use]
+    pub fn obsolete(&self) -> Vec<UnusedEntry> {
+        let entry = |entry: String| UnusedEntry { file: self.file.clone(), line: None, entry };
+        match &self.known {
+            Known::Keystile(known) => {
+                let mut obsolete: Vec<_> =
+                    known.values().filter(|(_, is_used)| !is_used).map(|(finding, _)| finding).collect();
+                obsolete.sort();
+                obsolete
+                    .into_iter()
+                    .map(|known| {
+                        entry(format!("{} ({}:{}:{})", known.fingerprint, known.path, known.rule_id, known.line))
+                    })
+                    .collect()
+            }
+            Known::Gitleaks(records) => records
+                .iter()
+                .filter(|(_, is_used)| !is_used)
+                .map(|(record, _)| {
+                    let commit = if record.commit.is_empty() { String::new() } else { format!("{}:", record.commit) };
+                    entry(format!("{commit}{}:{}:{}", record.file, record.rule_id, record.start_line))
+                })
+                .collect(),
+        }
+    }
+
+    /// The text of a baseline of `findings`: everything that was found, whether it was known before or
+    /// not. With `keep_unseen` (after a scan of a range or of the staged change) the entries of
+    /// `self` that were not found stay; otherwise they are dropped.
+    #[must_use]
+    pub fn updated(&self, findings: &[Finding], keep_unseen: bool) -> String {
+        let masker = Masker::new(findings, Redaction::Full);
+        // Several findings can have one fingerprint (the reported and the withheld part of one).
+        let mut entries: HashMap<String, KnownFinding> = HashMap::new();
+        let mut add = |known: KnownFinding| {
+            let entry = entries.entry(known.fingerprint.clone()).or_insert_with(|| known.clone());
+            if known < *entry {
+                *entry = known;
+            }
+        };
+        for finding in findings {
+            add(known_finding(finding, &masker));
+        }
+        if let (Known::Keystile(known), true) = (&self.known, keep_unseen) {
+            known.values().filter(|(_, is_used)| !is_used).for_each(|(finding, _)| add(finding.clone()));
+        }
+        let mut entries: Vec<_> = entries.into_values().collect();
+        entries.sort();
+        let mut text = format!("{{\n  \"keystile_baseline\": {VERSION},\n  \"findings\": [");
+        for (index, entry) in entries.iter().enumerate() {
+            text.push_str(if index == 0 { "\n" } else { ",\n" });
+            let string = |text: &str| serde_json::Value::from(text).to_string();
+            let commit = entry.commit.as_deref().map_or_else(|| "null".to_owned(), string);
+            let _ = write!(
+                text,
+                "    {{ \"rule_id\": {}, \"path\": {}, \"line\": {}, \"commit\": {commit}, \"fingerprint\": {} }}",
+                string(&entry.rule_id),
+                string(&entry.path),
+                entry.line,
+                string(&entry.fingerprint)
+            );
+        }
+        text.push_str(if entries.is_empty() { "]\n}\n" } else { "\n  ]\n}\n" });
+        text
+    }
+
+    /// Whether it is gitleaks'.
+    #[must_use]
+    pub fn is_gitleaks(&self) -> bool {
+        matches!(self.known, Known::Gitleaks(_))
+    }
+
+    /// How many entries it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.known {
+            Known::Keystile(known) => known.len(),
+            Known::Gitleaks(records) => records.len(),
+        }
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Writes `text` to `path` so that there is the old file or the new one at any time: to a file beside
+/// it, which then takes its place. Permissions of the old file stay, a symbolic link stays one, a
+/// missing folder is made.
+///
+/// # Errors
+/// If a report of gitleaks would be replaced, or writing fails; then the old file is untouched.
+pub fn write(path: &Path, text: &str) -> Result<(), BaselineError> {
+    let error = |source| BaselineError::Write { path: path.to_owned(), source };
+    match fs::read(path) {
+        Ok(old) if old.trim_ascii_start().starts_with(b"[") => {
+            return Err(BaselineError::WouldReplaceGitleaks { path: path.to_owned() });
+        }
+        Ok(_) => {}
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(error(source)),
+    }
+    replace(path, text.as_bytes()).map_err(error)
+}
+
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
+    let beside = folder.join(format!(".{name}.{}.new", std::process::id()));
+    let written = (|| {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
+        file.write_all(text)?;
+        if let Ok(old) = fs::metadata(&target) {
+            file.set_permissions(old.permissions())?;
+        }
+        file.sync_all()?;
+        fs::rename(&beside, &target)
+    })();
+    if written.is_err() {
+        // Best effort: the error that counts is the first one.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn known_finding(finding: &Finding, masker: &Masker) -> KnownFinding {
+    let first = finding.occurrences.first();
+    KnownFinding {
+        rule_id: finding.rule.as_str().to_owned(),
+        path: first.map(|first| masker.text(&first.path).to_str_lossy().into_owned()).unwrap_or_default(),
+        line: first.map_or(0, |first| first.found.start.line),
+        commit: first.and_then(commit_id).map(ToOwned::to_owned),
+        fingerprint: finding.fingerprint.to_string(),
+    }
+}
+
+fn commit_id(occurrence: &Occurrence) -> Option<&str> {
+    match &occurrence.place {
+        OccurrencePlace::Commit(commit) | OccurrencePlace::CommitMessage(commit) => Some(&commit.id),
+        _ => None,
+    }
+}
+
+impl GitleaksRecord {
+    /// Whether the record is this occurrence.
+    fn is(&self, finding: &Finding, occurrence: &Occurrence, values: &Compared, strict: bool) -> bool {
+        let found = &occurrence.found;
+        if self.rule_id != finding.rule.as_str()
+            || self.start_line != found.start.line
+            || self.end_line != found.end.line
+            || self.commit != commit_id(occurrence).unwrap_or_default()
+            || self.file != occurrence.path.to_str_lossy()
+        {
+            return false;
+        }
+        let is_redacted = self.secret == MASK || self.secret.ends_with("...");
+        if !is_redacted
+            && (self.secret != found.secret.reveal().to_str_lossy()
+                || self.r#match != found.matched.reveal().to_str_lossy())
+        {
+            return false;
+        }
+        let one_off = |ours: u32, theirs: u32| ours == theirs || (!strict && self.start_line > 1 && theirs == ours + 1);
+        if !one_off(found.start.column, self.start_column) || !one_off(found.end.column, self.end_column) {
+            return false;
+        }
+        if strict {
+            return self.description == values.description
+                && self.author == values.author
+                && self.email == values.email
+                && self.date == values.date
+                && self.message == values.message
+                && self.entropy == values.entropy;
+        }
+        // In a redacted record the entropy is all that is left of the secret.
+        (self.entropy - values.entropy).abs() < 1e-4
+    }
+}

@@ -1,0 +1,225 @@
+//! The `gitleaks` format: gitleaks 8.30's JSON report, field for field, one record per occurrence.
+//!
+//! The fields are those of gitleaks' `report/finding.go`; the text is what Go's `encoding/json` makes
+//! of them (indented by one space, `<`, `>`, `&` and invalid UTF-8 escaped). gitleaks gives its
+//! records in the order in which its goroutines finish; ours are sorted: newest commit first.
+//! What gitleaks never looks at (messages, with `--messages`) has an empty `File`.
+//! Redacted, more is masked than by `gitleaks --redact`, which leaves secrets in commit messages and
+//! the secrets of other findings.
+
+use std::cmp::Reverse;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use bstr::ByteSlice as _;
+use keystile_scan::Occurrence;
+use keystile_scan::rule::Rule;
+
+use super::text::columns;
+use super::view::{CommitView, FindingView, OccurrenceView, View, utc};
+
+pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut places: Vec<_> = view.occurrences().collect();
+    places.sort_by(|one, two| order(one.1).cmp(&order(two.1)));
+    if places.is_empty() {
+        return out.write_all(b"[]\n");
+    }
+    out.write_all(b"[\n")?;
+    for (index, (finding, place)) in places.iter().enumerate() {
+        if index > 0 {
+            out.write_all(b",\n")?;
+        }
+        out.write_all(record(finding, place).as_bytes())?;
+    }
+    out.write_all(b"\n]\n")
+}
+
+fn order(place: &OccurrenceView) -> impl Ord + '_ {
+    (
+        place.commit.is_some(),
+        place.commit.as_deref().map(|commit| (Reverse(commit.time), &commit.id)),
+        &place.path,
+        place.start,
+        place.end,
+    )
+}
+
+fn record(finding: &FindingView, place: &OccurrenceView) -> String {
+    let mut json = String::from(" {\n");
+    let mut first = true;
+    let mut field = |name: &str, value: &str| {
+        if !std::mem::take(&mut first) {
+            json.push_str(",\n");
+        }
+        let _ = write!(json, "  \"{name}\": {value}");
+    };
+    let commit = place.commit.as_deref();
+    let of_commit = |get: fn(&CommitView) -> String| go_string(commit.map(get).unwrap_or_default().as_bytes());
+    field("RuleID", &go_string(finding.rule_id.as_bytes()));
+    field("Description", &go_string(finding.description.as_bytes()));
+    field("StartLine", &place.start.line.to_string());
+    field("EndLine", &place.end.line.to_string());
+    field("StartColumn", &place.start.column.to_string());
+    field("EndColumn", &place.end.column.to_string());
+    field("Match", &go_string(place.text.matched_bytes.as_ref()));
+    field("Secret", &go_string(finding.secret_bytes.as_ref()));
+    field("File", &go_string(&place.path));
+    field("SymlinkFile", &go_string(place.symlink.as_ref().map_or(&b""[..], |symlink| symlink)));
+    field("Commit", &of_commit(|commit| commit.id.clone()));
+    if let Some(link) = &place.link {
+        field("Link", &go_string(link.as_bytes()));
+    }
+    field("Entropy", &go_float(place.text.entropy));
+    field("Author", &of_commit(|commit| commit.author_name.clone()));
+    field("Email", &of_commit(|commit| commit.author_email.clone()));
+    field("Date", &of_commit(CommitView::date_utc));
+    field("Message", &of_commit(|commit| message(&commit.message)));
+    let tags: Vec<_> = finding.tags.iter().cloned().chain(decoding_tags(&place.text.encodings)).collect();
+    field("Tags", &go_strings(&tags));
+    field("Fingerprint", &go_string(&place.positional));
+    json.push_str("\n }");
+    json
+}
+
+/// What gitleaks compares with the records of a baseline: its values for an occurrence, unredacted.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Compared {
+    pub(crate) description: String,
+    pub(crate) author: String,
+    pub(crate) email: String,
+    pub(crate) date: String,
+    pub(crate) message: String,
+    pub(crate) entropy: f32,
+}
+
+/// The values of an occurrence as gitleaks has them. They hold secrets and go nowhere but into a
+/// comparison.
+pub(crate) fn compared(rule: Option<&Rule>, occurrence: &Occurrence) -> Compared {
+    use keystile_scan::OccurrencePlace as Place;
+    let commit = match &occurrence.place {
+        Place::Commit(commit) | Place::CommitMessage(commit) => Some(commit),
+        _ => None,
+    };
+    Compared {
+        description: rule.map(|rule| rule.description.clone()).unwrap_or_default(),
+        author: commit.map(|commit| commit.author_name.clone()).unwrap_or_default(),
+        email: commit.map(|commit| commit.author_email.clone()).unwrap_or_default(),
+        date: commit
+            .and_then(|commit| jiff::Timestamp::from_second(commit.author_seconds).ok())
+            .map(utc)
+            .unwrap_or_default(),
+        message: commit.map(|commit| message(&commit.message)).unwrap_or_default(),
+        entropy: occurrence.found.entropy as f32,
+    }
+}
+
+/// The tags that gitleaks' decoder adds (`detect/codec/segment.go`), in its order of kinds.
+fn decoding_tags(encodings: &[&'static str]) -> Vec<String> {
+    if encodings.is_empty() {
+        return Vec::new();
+    }
+    let mut tags: Vec<_> = ["percent", "unicode", "hex", "base64"]
+        .into_iter()
+        .filter(|kind| encodings.contains(kind))
+        .map(|kind| format!("decoded:{kind}"))
+        .collect();
+    // UTF-16 is no decoding to gitleaks, which does not read it.
+    let depth = encodings.iter().filter(|kind| **kind != "utf-16").count();
+    if depth > 0 {
+        tags.push(format!("decode-depth:{depth}"));
+    }
+    tags
+}
+
+/// A commit's message as gitleaks has it: `git log` expands tabs, then its parser of patches joins
+/// the lines of the title, cuts white space and reduces empty lines to one.
+fn message(message: &str) -> String {
+    let mut lines = message.lines().map(expand_tabs).skip_while(|line| line.trim().is_empty());
+    let mut text = String::new();
+    for line in lines.by_ref().take_while(|line| !line.trim().is_empty()) {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(line.trim());
+    }
+    let mut body = String::new();
+    let mut gap = false;
+    for line in lines {
+        let line = line.trim_end();
+        if line.is_empty() {
+            gap = true;
+            continue;
+        }
+        if !body.is_empty() {
+            body.push_str(if gap { "\n\n" } else { "\n" });
+        }
+        gap = false;
+        body.push_str(line);
+    }
+    if !body.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&body);
+    }
+    text
+}
+
+/// To the next multiple of eight columns, as `git log --expand-tabs` does by default.
+fn expand_tabs(line: &str) -> String {
+    let mut expanded = String::with_capacity(line.len());
+    let mut column = 0;
+    for character in line.chars() {
+        if character == '\t' {
+            let spaces = 8 - column % 8;
+            expanded.extend(std::iter::repeat_n(' ', spaces));
+            column += spaces;
+        } else {
+            expanded.push(character);
+            column += columns(character);
+        }
+    }
+    expanded
+}
+
+/// A string as Go's `encoding/json` writes it (`appendString` with `escapeHTML`).
+fn go_string(text: &[u8]) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    json.push('"');
+    for (start, end, character) in text.char_indices() {
+        match character {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            '\u{8}' => json.push_str("\\b"),
+            '\u{c}' => json.push_str("\\f"),
+            '\u{0}'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                let _ = write!(json, "\\u{:04x}", u32::from(character));
+            }
+            // A byte that is not UTF-8; a real U+FFFD stands as it is.
+            '\u{fffd}' if &text[start..end] != "\u{fffd}".as_bytes() => {
+                for _ in start..end {
+                    json.push_str("\\ufffd");
+                }
+            }
+            _ => json.push(character),
+        }
+    }
+    json.push('"');
+    json
+}
+
+/// A slice of strings with `SetIndent("", " ")`, at the depth of a field.
+fn go_strings(strings: &[String]) -> String {
+    if strings.is_empty() {
+        return "[]".to_owned();
+    }
+    let items: Vec<_> = strings.iter().map(|item| format!("   {}", go_string(item.as_bytes()))).collect();
+    format!("[\n{}\n  ]", items.join(",\n"))
+}
+
+/// A `float32`: the fewest digits that tell it from its neighbours.
+fn go_float(number: f64) -> String {
+    let number = number as f32;
+    if number != 0.0 && number.abs() < 1e-6 { format!("{number:e}") } else { format!("{number}") }
+}

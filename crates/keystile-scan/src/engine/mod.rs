@@ -15,6 +15,7 @@
 mod allowlist;
 mod anchors;
 mod confirm;
+mod delta;
 mod judge;
 mod program;
 mod scan;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use bstr::BStr;
 
+use self::delta::{Derived, Reuse};
 use self::program::{Caches, Programs};
 use self::scan::Window;
 use self::search::Hit;
@@ -131,6 +133,7 @@ pub struct ContentScan {
     /// Rules (by index) that should have looked at this content and could not, since an expression
     /// can't be compiled: the content was not fully scanned. [`Scanner::check_all`] says why.
     pub failed_rules: Vec<usize>,
+    reuse: Reuse,
 }
 
 /// A step in making content from its base (git's delta instructions).
@@ -178,6 +181,7 @@ pub struct Scratch {
     caches: Caches,
     runs: Runs,
     hits: Vec<Hit>,
+    fresh: Vec<Hit>,
     windows: Vec<Window>,
     keywords: Vec<bool>,
 }
@@ -243,7 +247,7 @@ impl Scanner {
 
     /// Finds all matches in `content`.
     pub fn scan(&self, scratch: &mut Scratch, content: &[u8]) -> ContentScan {
-        scan::scan(self, scratch, content)
+        scan::scan(self, scratch, content, None)
     }
 
     /// The same as [`Scanner::scan`], exactly, for content made from a base that was scanned:
@@ -252,10 +256,13 @@ impl Scanner {
         &self,
         scratch: &mut Scratch,
         content: &[u8],
-        _base: &ContentScan,
-        _ops: &[DeltaOp],
+        base: &ContentScan,
+        ops: &[DeltaOp],
     ) -> ContentScan {
-        self.scan(scratch, content)
+        let base = &base.reuse;
+        let regions = (!self.options.no_delta).then(|| delta::regions(ops, base.len, content.len())).flatten();
+        let derived = regions.as_ref().map(|regions| Derived { base, regions, len: content.len() });
+        scan::scan(self, scratch, content, derived)
     }
 
     /// Which of the `matches` of one content are findings at `place`: one verdict each.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use regex_automata::Input;
 
 use super::confirm::{Outcome, Run, Source};
-use super::program::{Gate, Program};
+use super::delta::{Derived, Reuse};
+use super::program::Gate;
 use super::search::{LONGEST_CONTENT, Sight};
 use super::{ContentScan, Match, Scanner, Scratch};
 use crate::position::{Lines, Span};
@@ -25,29 +26,47 @@ pub(super) struct Found {
     pub(super) matches: Vec<Match>,
     pub(super) allowed_inline: u32,
     pub(super) failed_rules: Vec<usize>,
+    /// Windows whose matches are none in any other surroundings either.
+    pub(super) clean: Vec<Window>,
 }
 
-/// Finds all matches in `content`.
-pub(super) fn scan(scanner: &Scanner, scratch: &mut Scratch, content: &[u8]) -> ContentScan {
+/// Finds all matches in `content`, which may be derived from content that was scanned.
+pub(super) fn scan(
+    scanner: &Scanner,
+    scratch: &mut Scratch,
+    content: &[u8],
+    derived: Option<Derived<'_>>,
+) -> ContentScan {
     if content.len() > LONGEST_CONTENT {
         let failed_rules = (0..scanner.rules.rules.len()).collect();
         return ContentScan { failed_rules, ..ContentScan::default() };
     }
     let programs = &scanner.programs;
-    scratch.hits.clear();
-    programs.literals.find(content, 0, content.len(), &mut scratch.hits);
+    match derived {
+        Some(derived) => derived.find(&programs.literals, content, &mut scratch.fresh, &mut scratch.hits),
+        None => {
+            scratch.hits.clear();
+            programs.literals.find(content, 0, content.len(), &mut scratch.hits);
+        }
+    }
     scratch.keywords.fill(false);
     open_windows(scanner, scratch, content);
     let mut source = Source { content, text: content, lines: Lines::new(content) };
-    let found = search_windows(scanner, scratch, &mut source);
+    let mut found = search_windows(scanner, scratch, &mut source, derived);
+    found.clean.sort_unstable();
     ContentScan {
         matches: found.matches.into_iter().map(Arc::new).collect(),
         allowed_inline: found.allowed_inline,
         failed_rules: found.failed_rules,
+        reuse: Reuse {
+            len: content.len(),
+            hits: scratch.hits.as_slice().into(),
+            clean: found.clean.into_boxed_slice(),
+        },
     }
 }
 
-/// Looks at the neighbourhood of every hit: fills `scratch.windows` (sorted and merged), marks the
+/// Looks at the neighbourhood of every hit that is not known yet: fills `scratch.windows` (sorted and merged), marks the
 /// keywords that occur.
 fn open_windows(scanner: &Scanner, scratch: &mut Scratch, text: &[u8]) {
     let programs = &scanner.programs;
@@ -58,6 +77,9 @@ fn open_windows(scanner: &Scanner, scratch: &mut Scratch, text: &[u8]) {
         let meaning = &programs.meanings[literal];
         if let Some(keyword) = meaning.keyword {
             scratch.keywords[keyword] = true;
+        }
+        if hit.sight().is_rejected() {
+            continue;
         }
         let span = Span::new(hit.end() - programs.literals.len(literal), hit.end());
         let mut accepted = false;
@@ -88,7 +110,12 @@ fn merge(windows: &mut Vec<Window>) {
 }
 
 /// Runs the rules on their windows.
-fn search_windows(scanner: &Scanner, scratch: &mut Scratch, source: &mut Source<'_>) -> Found {
+fn search_windows(
+    scanner: &Scanner,
+    scratch: &mut Scratch,
+    source: &mut Source<'_>,
+    derived: Option<Derived<'_>>,
+) -> Found {
     let mut found = Found::default();
     let mut rules: Vec<usize> = scratch.windows.iter().map(|window| window.rule).collect();
     rules.dedup();
@@ -100,13 +127,14 @@ fn search_windows(scanner: &Scanner, scratch: &mut Scratch, source: &mut Source<
         if !program.reports || !is_open(&program.gate, &scratch.keywords) {
             continue;
         }
-        let mut matches = search_rule(scanner, scratch, source, rule, program, &mut found, true);
+        let mut matches = search_rule(scanner, scratch, source, rule, derived, &mut found);
         if !program.required.is_empty() && !matches.is_empty() {
             for &other in &program.required {
-                if !served.contains_key(&other)
-                    && let Some(program) = &scanner.programs.rules[other]
-                {
-                    let others = search_rule(scanner, scratch, source, other, program, &mut found, false);
+                if !served.contains_key(&other) {
+                    // What excuses a match that only serves is not counted.
+                    let allowed_inline = found.allowed_inline;
+                    let others = search_rule(scanner, scratch, source, other, derived, &mut found);
+                    found.allowed_inline = allowed_inline;
                     served.insert(other, others);
                 }
             }
@@ -124,37 +152,47 @@ fn is_open(gate: &Gate, keywords: &[bool]) -> bool {
     }
 }
 
-/// All matches of a rule in its windows. `counts`: matches that a comment excuses are counted.
+/// All matches of a rule in its windows.
 fn search_rule(
     scanner: &Scanner,
     scratch: &mut Scratch,
     source: &mut Source<'_>,
     rule: usize,
-    program: &Program,
+    derived: Option<Derived<'_>>,
     found: &mut Found,
-    counts: bool,
 ) -> Vec<Match> {
     let mut matches = Vec::new();
-    let Ok(regex) = program.regex.get() else {
-        found.fail(rule);
-        return matches;
-    };
-    let run = Run { rule, program, regex };
+    let Some(program) = &scanner.programs.rules[rule] else { return matches };
     let whole = [Window { rule, span: Span::new(0, source.text.len()) }];
     let windows = if program.anchored { of_rule(&scratch.windows, rule) } else { &whole };
-    for window in windows {
+    for &window in windows {
+        if derived.is_some_and(|derived| derived.is_clean(window)) {
+            found.clean.push(window);
+            continue;
+        }
+        let Ok(regex) = program.regex.get() else {
+            found.fail(rule);
+            return matches;
+        };
+        let run = Run { rule, program, regex };
+        let mut is_clean = true;
         let mut at = window.span.start;
         while at <= window.span.end {
             let input = Input::new(source.text).span(at..window.span.end);
             let Some(raw) = regex.search_with(scratch.caches.get(rule, regex), &input) else { break };
             at = raw.end() + usize::from(raw.is_empty());
             let span = Span::new(raw.start(), raw.end());
-            match scanner.confirm(run, &mut scratch.caches, source, span, window.span.end) {
+            let outcome = scanner.confirm(run, &mut scratch.caches, source, span, window.span.end);
+            is_clean &= matches!(outcome, Outcome::Nothing);
+            match outcome {
                 Outcome::Match(confirmed) => matches.push(*confirmed),
-                Outcome::AllowedInline => found.allowed_inline += u32::from(counts),
+                Outcome::AllowedInline => found.allowed_inline += 1,
                 Outcome::Failed => found.fail(rule),
                 Outcome::Nothing | Outcome::AllowedByLine => {}
             }
+        }
+        if is_clean {
+            found.clean.push(window);
         }
     }
     matches

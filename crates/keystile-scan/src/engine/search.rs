@@ -21,6 +21,19 @@ pub(super) struct Sight {
 }
 
 impl Sight {
+    /// Not looked at yet.
+    pub(super) const UNKNOWN: Self = Self { accepted: false, log_distance: 127 };
+
+    /// Whether no rule can match, with `before` and `after` bytes around the literal as they were.
+    pub(super) fn is_settled(self, before: usize, after: usize) -> bool {
+        !self.accepted && self.log_distance < 63 && before.min(after) >= 1 << self.log_distance
+    }
+
+    /// Whether somebody looked, and no rule can match.
+    pub(super) fn is_rejected(self) -> bool {
+        !self.accepted && self.log_distance != 127
+    }
+
     /// The answer depends on at most `seen` bytes on either side.
     pub(super) fn new(accepted: bool, seen: usize) -> Self {
         let log_distance = seen.checked_next_power_of_two().map_or(63, |power| power.trailing_zeros() as u8);
@@ -35,7 +48,7 @@ pub(super) const MOST_LITERALS: usize = (1 << 20) - 1;
 
 impl Hit {
     pub(super) fn new(end: usize, literal: usize) -> Self {
-        Self((end as u64) << 28 | (literal as u64) << 8)
+        Self((end as u64) << 28 | (literal as u64) << 8).with_sight(Sight::UNKNOWN)
     }
 
     pub(super) fn end(self) -> usize {

@@ -5,6 +5,7 @@ use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 
 use super::{rule, scanner};
+use crate::engine::{ContentScan, DeltaOp};
 use crate::position::Span;
 use crate::rule::Rule;
 
@@ -106,6 +107,81 @@ proptest! {
             prop_assert!(found.start <= found.end);
             prop_assert!(1 <= found.start.line && found.end.line <= lines);
             prop_assert!(1 <= found.start.column && found.end.column as usize <= content.len());
+        }
+    }
+}
+
+/// Steps that make new content from a base of `len` bytes, without the bytes to insert.
+#[derive(Debug, Clone)]
+enum Edit {
+    /// Start and length in tenths of a percent of the base.
+    Copy(usize, usize),
+    Insert(Vec<u8>),
+}
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let copy = (0_usize..1000, 0_usize..1000).prop_map(|(from, len)| Edit::Copy(from, len));
+    // Mostly what git does: long copies in order with small changes between them.
+    let in_order = prop::collection::vec((0_usize..1000, 0_usize..12, content(4)), 0..4).prop_map(|mut cuts| {
+        cuts.sort();
+        let mut edits = Vec::new();
+        let mut at = 0;
+        for (cut, skipped, inserted) in cuts {
+            edits.push(Edit::Copy(at, cut.saturating_sub(at)));
+            edits.push(Edit::Insert(inserted));
+            at = cut + skipped;
+        }
+        edits.push(Edit::Copy(at, 1000));
+        edits
+    });
+    let any_order = prop::collection::vec(prop_oneof![copy, content(6).prop_map(Edit::Insert)], 0..6);
+    prop_oneof![3 => in_order, 1 => any_order]
+}
+
+fn apply(base: &[u8], edits: &[Edit]) -> (Vec<u8>, Vec<DeltaOp>) {
+    let mut content = Vec::new();
+    let mut ops = Vec::new();
+    for edit in edits {
+        match edit {
+            Edit::Copy(from, len) => {
+                let from = (base.len() * from).div_ceil(1000).min(base.len());
+                let len = (base.len() * len).div_ceil(1000).min(base.len() - from);
+                content.extend_from_slice(&base[from..from + len]);
+                ops.push(DeltaOp::Copy { from, len });
+            }
+            Edit::Insert(bytes) => {
+                content.extend_from_slice(bytes);
+                ops.push(DeltaOp::Insert { len: bytes.len() });
+            }
+        }
+    }
+    (content, ops)
+}
+
+/// A scan without what is kept for reuse; matches print their places, names and lengths.
+fn show(scan: &ContentScan) -> String {
+    format!("{:#?} {} {:?}", scan.matches, scan.allowed_inline, scan.failed_rules)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_scan_of_derived_content_finds_what_a_whole_scan_finds(
+        rules in rules(),
+        base in content(80),
+        generations in prop::collection::vec(edits(), 1..4),
+    ) {
+        let scanner = scanner(rules);
+        let mut scratch = scanner.scratch();
+        let mut base_scan = scanner.scan(&mut scratch, &base);
+        let mut base = base;
+        for edits in generations {
+            let (content, ops) = apply(&base, &edits);
+            let derived = scanner.scan_delta(&mut scratch, &content, &base_scan, &ops);
+            let whole = scanner.scan(&mut scratch, &content);
+            prop_assert_eq!(show(&derived), show(&whole));
+            (base, base_scan) = (content, derived);
         }
     }
 }

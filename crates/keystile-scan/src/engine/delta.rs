@@ -1,0 +1,192 @@
+//! What a scan of content can take over from the scan of the content it derives from.
+//!
+//! Two things are taken over. *Occurrences of literals* inside of what was copied are shifted, not
+//! searched; with the knowledge of how far their neighbourhood was looked at, so that one that no
+//! rule can match at is not looked at again as long as that neighbourhood was copied with it.
+//! *Windows without a match* are not searched again when they were copied together with the bytes
+//! that look-around sees. Everything else is done anew, with the same code as for new content, so
+//! the result is the same.
+
+use super::DeltaOp;
+use super::scan::Window;
+use super::search::{Hit, Literals, Sight};
+use crate::position::Span;
+
+/// Bytes on each side of a window that its answer depends on: look-around looks at one character.
+const LOOK_AROUND: usize = 4;
+
+/// What is kept of a scan.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reuse {
+    /// Length of the content.
+    pub(super) len: usize,
+    /// Every occurrence of a literal, by its end.
+    pub(super) hits: Box<[Hit]>,
+    /// Windows in which no match is a secret whatever stands around it, sorted.
+    pub(super) clean: Box<[Window]>,
+}
+
+/// A part of the content that was copied from the base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Region {
+    /// Where it lies in the content.
+    pub(super) at: usize,
+    /// Where it lies in the base.
+    pub(super) from: usize,
+    pub(super) len: usize,
+}
+
+impl Region {
+    fn end(self) -> usize {
+        self.at + self.len
+    }
+}
+
+/// Content that derives from scanned content.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Derived<'a> {
+    pub(super) base: &'a Reuse,
+    /// By position, none empty.
+    pub(super) regions: &'a [Region],
+    /// Length of the content.
+    pub(super) len: usize,
+}
+
+/// The copied parts; neighbours that are neighbours in the base too are one. `None`: the steps do not
+/// make content of `len` bytes from a base of `base_len` bytes.
+pub(super) fn regions(ops: &[DeltaOp], base_len: usize, len: usize) -> Option<Vec<Region>> {
+    let mut regions: Vec<Region> = Vec::with_capacity(ops.len());
+    let mut at = 0_usize;
+    for op in ops {
+        match *op {
+            DeltaOp::Copy { from, len } => {
+                if from.checked_add(len)? > base_len {
+                    return None;
+                }
+                match regions.last_mut() {
+                    Some(last) if last.end() == at && last.from + last.len == from => last.len += len,
+                    _ if len > 0 => regions.push(Region { at, from, len }),
+                    _ => {}
+                }
+                at = at.checked_add(len)?;
+            }
+            DeltaOp::Insert { len } => at = at.checked_add(len)?,
+        }
+    }
+    (at == len).then_some(regions)
+}
+
+impl Derived<'_> {
+    /// The parts of the content that were not copied, and the seams between copies (empty spans).
+    pub(super) fn gaps(&self) -> impl Iterator<Item = Span> + '_ {
+        let mut end = 0;
+        let ends = self.regions.iter().map(|region| (region.at, region.end())).chain([(self.len, self.len)]);
+        ends.filter_map(move |(start, next_end)| {
+            let gap = Span::new(end, start);
+            end = next_end;
+            // The content's ends are no seams.
+            (!gap.is_empty() || (gap.start > 0 && gap.start < self.len)).then_some(gap)
+        })
+    }
+
+    /// The gaps with `reach` bytes on both sides, united where they overlap.
+    fn wide_gaps(&self, reach: usize) -> Vec<Span> {
+        let mut spans: Vec<Span> = Vec::new();
+        for gap in self.gaps() {
+            let wide = Span::new(gap.start.saturating_sub(reach), (gap.end + reach).min(self.len));
+            match spans.last_mut() {
+                Some(last) if wide.start <= last.end => last.end = wide.end,
+                _ => spans.push(wide),
+            }
+        }
+        spans
+    }
+
+    /// The region that `span` lies in, if it lies in one.
+    fn region_of(&self, span: Span) -> Option<Region> {
+        let index = self.regions.partition_point(|region| region.at <= span.start).checked_sub(1)?;
+        let region = self.regions[index];
+        (span.end <= region.end()).then_some(region)
+    }
+
+    /// Puts every occurrence of a literal in `content` into `hits`; `fresh` is a buffer.
+    pub(super) fn find(&self, literals: &Literals, content: &[u8], fresh: &mut Vec<Hit>, hits: &mut Vec<Hit>) {
+        fresh.clear();
+        hits.clear();
+        for span in self.wide_gaps(literals.longest().saturating_sub(1)) {
+            literals.find(content, span.start, span.end, fresh);
+        }
+        fresh.retain(|hit| self.region_of(Span::new(hit.end() - literals.len(hit.literal()), hit.end())).is_none());
+        let mut fresh = fresh.iter().copied().peekable();
+        for region in self.regions {
+            let base = &self.base.hits;
+            let first = base.partition_point(|hit| hit.end() <= region.from);
+            for hit in &base[first..] {
+                if hit.end() > region.from + region.len {
+                    break;
+                }
+                let start = hit.end() - literals.len(hit.literal());
+                if start < region.from {
+                    continue;
+                }
+                let sight = hit.sight();
+                let settled = sight.is_settled(start - region.from, region.from + region.len - hit.end());
+                let mut moved = hit.moved(region.from, region.at);
+                if !settled {
+                    moved = moved.with_sight(Sight::UNKNOWN);
+                }
+                while let Some(new) = fresh.next_if(|new| new.end() < moved.end()) {
+                    hits.push(new);
+                }
+                hits.push(moved);
+            }
+        }
+        hits.extend(fresh);
+    }
+
+    /// Whether the window was in the base, with what stands around it, and is clean there.
+    pub(super) fn is_clean(&self, window: Window) -> bool {
+        let span = window.span;
+        let Some(region) = self.region_of(span) else { return false };
+        let starts_both = region.at == 0 && region.from == 0;
+        let ends_both = region.end() == self.len && region.from + region.len == self.base.len;
+        if (span.start - region.at < LOOK_AROUND && !starts_both)
+            || (region.end() - span.end < LOOK_AROUND && !ends_both)
+        {
+            return false;
+        }
+        let shifted = Span::new(span.start - region.at + region.from, span.end - region.at + region.from);
+        self.base.clean.binary_search(&Window { rule: window.rule, span: shifted }).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_that_continue_each_other_are_one_region() {
+        let ops = [
+            DeltaOp::Copy { from: 0, len: 3 },
+            DeltaOp::Copy { from: 3, len: 2 },
+            DeltaOp::Insert { len: 4 },
+            DeltaOp::Copy { from: 5, len: 1 },
+            DeltaOp::Copy { from: 0, len: 1 },
+        ];
+        let expected =
+            [Region { at: 0, from: 0, len: 5 }, Region { at: 9, from: 5, len: 1 }, Region { at: 10, from: 0, len: 1 }];
+        let regions = regions(&ops, 6, 11).unwrap();
+        assert_eq!(regions, expected);
+        let base = Reuse { len: 6, ..Reuse::default() };
+        let derived = Derived { base: &base, regions: &regions, len: 11 };
+        assert_eq!(derived.gaps().collect::<Vec<_>>(), [Span::new(5, 9), Span::new(10, 10)]);
+        assert_eq!(derived.wide_gaps(1), [Span::new(4, 11)]);
+    }
+
+    #[test]
+    fn steps_that_do_not_fit_are_refused() {
+        assert_eq!(regions(&[DeltaOp::Copy { from: 0, len: 7 }], 6, 7), None);
+        assert_eq!(regions(&[DeltaOp::Copy { from: usize::MAX, len: 7 }], 6, 7), None);
+        assert_eq!(regions(&[DeltaOp::Insert { len: 7 }], 6, 8), None);
+    }
+}

@@ -8,6 +8,7 @@
 //! [`graph`] knows which commit holds which tree; [`history`] puts the two together. libgit2
 //! (`git2`) answers everything else that a repository is asked.
 
+mod change;
 pub mod coverage;
 pub mod directory;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod inspect;
 pub mod object;
 pub mod progress;
 pub mod range;
+mod reader;
 pub mod repository;
 pub mod staged;
 pub mod standard_input;

@@ -96,36 +96,35 @@ impl Walk<'_, '_> {
     /// A shallow clone's file says where history ends, and yet a commit behind that line can be there,
     /// fetched another way; so what decides is whether the object is there.
     fn meet(&mut self, id: ObjectId, excluded: bool) {
+        if self.known.contains_key(&id) {
+            if excluded {
+                self.exclude(id);
+            }
+            return;
+        }
+        if self.unread.contains_key(&id) {
+            return;
+        }
+        match self.reader.commit(&id) {
+            Ok(commit) => {
+                self.queue.push((commit.seconds, Reverse(self.known.len()), id));
+                let data = if excluded { Vec::new() } else { commit.data };
+                self.known.insert(id, Known { tree: commit.tree, parents: commit.parents, excluded, data });
+            }
+            Err(why) => {
+                self.unread.insert(id, why);
+            }
+        }
+    }
+
+    /// Takes a commit, and everything behind it that was met before, out of the range.
+    fn exclude(&mut self, id: ObjectId) {
         let mut open = vec![id];
         while let Some(id) = open.pop() {
-            if let Some(known) = self.known.get_mut(&id) {
-                // Everything behind it that was met before is excluded now as well.
-                if excluded && !known.excluded {
-                    known.excluded = true;
-                    known.data = Vec::new();
-                    open.extend(
-                        known
-                            .parents
-                            .iter()
-                            .filter(|parent| self.known.contains_key(*parent))
-                            .copied()
-                            .collect::<Vec<_>>(),
-                    );
-                }
-                continue;
-            }
-            if self.unread.contains_key(&id) {
-                continue;
-            }
-            match self.reader.commit(&id) {
-                Ok(commit) => {
-                    self.queue.push((commit.seconds, Reverse(self.known.len()), id));
-                    let data = if excluded { Vec::new() } else { commit.data };
-                    self.known.insert(id, Known { tree: commit.tree, parents: commit.parents, excluded, data });
-                }
-                Err(why) => {
-                    self.unread.insert(id, why);
-                }
+            if let Some(known) = self.known.get_mut(&id).filter(|known| !known.excluded) {
+                known.excluded = true;
+                known.data = Vec::new();
+                open.extend_from_slice(&known.parents);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Repositories made by the real git, with fixed names and dates, for the tests of every source.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod scanning;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,6 @@
+//! The object store and the walk against real git: every object once, with the right bytes; damage
+//! named; nothing written.
+
+mod repository;
+mod seen;
+mod walking;

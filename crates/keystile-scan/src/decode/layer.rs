@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::{Encoding, Form, Segment, Segments};
+use super::{Encoding, Form, Segment, Segments, unicode, utf16};
 use crate::engine::DeltaOp;
 use crate::position::Span;
 
@@ -216,13 +216,16 @@ pub fn encodings(content: &[u8], layers: &[Layer], span: Span) -> Vec<Encoding> 
 
 impl Form {
     /// Offset in the encoded form of the first byte that the decoded byte at `at` came from.
-    fn first(self, _encoded: &[u8], at: usize) -> usize {
+    fn first(self, encoded: &[u8], at: usize) -> usize {
         match self {
             Self::Whole => 0,
+            Self::Bytes { width } => at * width,
             Self::Base64 { width, gap } => {
                 let character = at * 4 / 3;
                 character + character / width * gap
             }
+            Self::Unicode => character_around(unicode::characters(encoded), at, encoded.len()).0,
+            Self::Utf16 { big_endian } => character_around(utf16::characters(encoded, big_endian), at, encoded.len()).0,
         }
     }
 
@@ -230,10 +233,27 @@ impl Form {
     fn last(self, encoded: &[u8], at: usize) -> usize {
         match self {
             Self::Whole => encoded.len(),
+            Self::Bytes { width } => (at + 1) * width,
             Self::Base64 { width, gap } => {
                 let character = at * 4 / 3 + 1;
                 character + character / width * gap + 1
             }
+            Self::Unicode => character_around(unicode::characters(encoded), at, encoded.len()).1,
+            Self::Utf16 { big_endian } => character_around(utf16::characters(encoded, big_endian), at, encoded.len()).1,
         }
     }
+}
+
+/// Start and end of the encoded form of the character that the byte at `at` of all characters' UTF-8 is in.
+fn character_around(characters: impl Iterator<Item = (usize, char)>, at: usize, len: usize) -> (usize, usize) {
+    let mut decoded = 0;
+    let mut start = 0;
+    for (end, character) in characters {
+        decoded += character.len_utf8();
+        if at < decoded {
+            return (start, end);
+        }
+        start = end;
+    }
+    (start, len)
 }

@@ -33,9 +33,14 @@
 //! listed in `docs/gitleaks-compatibility.md`.
 
 mod base64;
+mod hex;
 mod layer;
+mod percent;
 mod runs;
+mod strict;
 mod text;
+mod unicode;
+mod utf16;
 
 pub use layer::{Layer, encodings, original_span};
 
@@ -68,6 +73,11 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// Whether it stands for single characters, in the middle of other text.
+    const fn is_escape(self) -> bool {
+        matches!(self, Self::Percent | Self::Unicode)
+    }
+
     /// The name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -98,6 +108,18 @@ enum Form {
         width: usize,
         /// Bytes from the end of a line to the start of the next one.
         gap: usize,
+    },
+    /// So many bytes for each decoded byte.
+    Bytes {
+        /// Bytes.
+        width: usize,
+    },
+    /// [`unicode::characters`].
+    Unicode,
+    /// [`utf16::characters`].
+    Utf16 {
+        /// Byte order.
+        big_endian: bool,
     },
 }
 
@@ -167,8 +189,99 @@ impl fmt::Debug for Segments {
 /// If a range lies outside of `text`.
 pub fn find(text: &[u8], ranges: &[Span], options: Options, out: &mut Segments) {
     out.clear(options.strict);
-    let mut searched = 0;
     for range in ranges {
-        searched = runs::find(text, Span::new(range.start.max(searched), range.end.max(searched)), options, out);
+        let found = out.list.len();
+        if options.strict {
+            strict::find(text, *range, out);
+        } else {
+            find_around(text, *range, options, out);
+            resolve(out, found);
+        }
+        retain_from(&mut out.list, found, |segment| touches(segment.encoded, *range));
     }
+    // What touches two ranges was found twice.
+    out.list.sort_unstable_by_key(|segment| segment.encoded);
+    out.list.dedup_by_key(|segment| segment.encoded);
+}
+
+/// Adds all that decodes around `range`: what touches it, and what stands in the way of that.
+fn find_around(text: &[u8], range: Span, options: Options, out: &mut Segments) {
+    let found = out.list.len();
+    runs::find(text, range, options, out);
+    let reach = hull(range, &out.list[found..]);
+    percent::find(text, reach, out);
+    unicode::find(text, reach, out);
+    utf16::find(text, hull(reach, &out.list[found..]), out);
+}
+
+/// Drops segments that are in the way of others: nothing else is looked for inside of UTF-16, and base64 and
+/// hexadecimal digits that escapes belong to (`…c2Vj%3D`) wait for the next layer.
+fn resolve(out: &mut Segments, from: usize) {
+    let Segments { list, bytes, .. } = out;
+    let stronger = |least: Encoding| {
+        let mut list: Vec<Segment> = list[from..].iter().filter(|segment| segment.encoding >= least).copied().collect();
+        list.sort_unstable_by_key(|segment| segment.encoded);
+        list
+    };
+    let utf16 = stronger(Encoding::Utf16);
+    let escapes: Vec<Segment> = {
+        let mut list: Vec<Segment> =
+            list[from..].iter().filter(|segment| segment.encoding.is_escape()).copied().collect();
+        list.sort_unstable_by_key(|segment| segment.encoded);
+        list.retain(|segment| !overlaps_any(segment.encoded, &utf16));
+        list
+    };
+    let continues = |byte: &u8| runs::in_alphabet(*byte) || *byte == b'=';
+    retain_from(list, from, |segment| match segment.encoding {
+        Encoding::Utf16 => true,
+        Encoding::Percent | Encoding::Unicode => !overlaps_any(segment.encoded, &utf16),
+        Encoding::Base64 | Encoding::Hex => {
+            let span = segment.encoded;
+            !overlaps_any(span, &utf16)
+                && !touching(span, &escapes).iter().any(|escape| {
+                    let decoded = &bytes[escape.decoded.range()];
+                    if escape.encoded.end == span.start {
+                        decoded.last().is_some_and(continues)
+                    } else if escape.encoded.start == span.end {
+                        decoded.first().is_some_and(continues)
+                    } else {
+                        true
+                    }
+                })
+        }
+    });
+}
+
+fn hull(range: Span, segments: &[Segment]) -> Span {
+    segments.iter().fold(range, |hull, segment| {
+        Span::new(hull.start.min(segment.encoded.start), hull.end.max(segment.encoded.end))
+    })
+}
+
+const fn touches(a: Span, b: Span) -> bool {
+    a.start <= b.end && b.start <= a.end
+}
+
+/// Those of `segments`, which are sorted and do not overlap, that overlap or touch `span`.
+fn touching(span: Span, segments: &[Segment]) -> &[Segment] {
+    let first = segments.partition_point(|segment| segment.encoded.end < span.start);
+    let len = segments[first..].partition_point(|segment| segment.encoded.start <= span.end);
+    &segments[first..first + len]
+}
+
+fn overlaps_any(span: Span, segments: &[Segment]) -> bool {
+    touching(span, segments).iter().any(|segment| segment.encoded.start < span.end && span.start < segment.encoded.end)
+}
+
+/// [`Vec::retain`] for what stands from index `from` on.
+fn retain_from<T: Copy>(list: &mut Vec<T>, from: usize, mut keep: impl FnMut(&T) -> bool) {
+    let mut kept = from;
+    for index in from..list.len() {
+        let item = list[index];
+        if keep(&item) {
+            list[kept] = item;
+            kept += 1;
+        }
+    }
+    list.truncate(kept);
 }

@@ -30,6 +30,13 @@ fn encoding() -> impl Strategy<Value = Encoding> {
     select(vec![Encoding::Percent, Encoding::Unicode, Encoding::Hex, Encoding::Base64, Encoding::Utf16])
 }
 
+/// An outer and an inner encoding. UTF-16 has NULs, which are no text to percent-encode or to write as UTF-16.
+fn nested() -> impl Strategy<Value = (Encoding, Encoding)> {
+    let binary = vec![Encoding::Unicode, Encoding::Hex, Encoding::Base64];
+    let text = vec![Encoding::Percent, Encoding::Unicode, Encoding::Hex, Encoding::Base64];
+    prop_oneof![(select(binary), Just(Encoding::Utf16)), (encoding(), select(text))]
+}
+
 /// `text` encoded; `variant` chooses the notation.
 fn encode(text: &str, encoding: Encoding, variant: u8) -> Vec<u8> {
     match encoding {
@@ -43,7 +50,7 @@ fn encode(text: &str, encoding: Encoding, variant: u8) -> Vec<u8> {
             text.encode_utf16().flat_map(|value| unit(value).into_bytes()).collect()
         }
         Encoding::Hex => text.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect(),
-        Encoding::Base64 => base64(text.as_bytes(), variant.is_multiple_of(2), variant / 2 % 2 == 0),
+        Encoding::Base64 => base64(text.as_bytes(), variant.is_multiple_of(2), variant & 2 == 0),
         Encoding::Utf16 if variant.is_multiple_of(2) => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         Encoding::Utf16 => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
     }
@@ -230,8 +237,7 @@ proptest! {
     }
 
     #[test]
-    fn text_encoded_twice_is_found_where_it_lies(secret in secret(), inner in encoding(), outer in encoding()) {
-        prop_assume!(inner != Encoding::Utf16);
+    fn text_encoded_twice_is_found_where_it_lies(secret in secret(), (outer, inner) in nested()) {
         let once = String::from_utf8(encode(&secret, inner, 0)).expect("text");
         let twice = encode(&once, outer, 0);
         let content = [b"key: ", &twice[..], b" # end"].concat();

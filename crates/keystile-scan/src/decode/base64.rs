@@ -1,9 +1,10 @@
 //! Base64 (RFC 4648): standard and URL-safe alphabet, with and without padding, and hexadecimal digits,
 //! which stand in the same runs of characters.
 
+use super::hex::MIN_DIGITS;
 use super::runs::{Block, MIN_RUN, in_alphabet};
 use super::text::{TextCheck, is_ascii_text};
-use super::{Encoding, Form, Options, Segments, hex};
+use super::{Encoding, Form, Segments, hex};
 use crate::position::Span;
 
 /// The value of each character, of both alphabets.
@@ -30,36 +31,56 @@ const VALUES: [u8; 256] = {
 /// How many separators are tried as the end of something else that is glued to the front.
 const MAX_SUFFIXES: usize = 8;
 
-/// Adds what decodes to text in the maximal run of alphabet characters at `run`: the whole run or, except
-/// in strict mode, parts of it, since `/`, `-`, `_` and `+` also separate (a path, a name with a suffix).
-pub(super) fn decode_run(text: &[u8], run: Span, options: Options, out: &mut Segments) {
-    if hex::decode(text, run, options, out) || decode_part(text, run, out) {
+/// Adds what decodes to text in the maximal run of alphabet characters at `run`: the whole run or parts of
+/// it, since `/`, `-`, `_` and `+` also separate (a path, a name with a suffix).
+pub(super) fn decode_run(text: &[u8], run: Span, out: &mut Segments) {
+    if decode_part(text, run, out) {
         return;
     }
-    // `\n` in front of it, in a string literal: the `n` is not part of it.
-    if text[..run.start].ends_with(b"\\") && matches!(text[run.start], b'n' | b'r' | b't' | b'b' | b'f' | b'0') {
-        let behind = Span::new(run.start + 1, run.end);
-        if hex::decode(text, behind, options, out) || decode_part(text, behind, out) {
-            return;
-        }
-    }
-    if text[run.range()].starts_with(b"0x") && hex::decode(text, Span::new(run.start + 2, run.end), options, out) {
+    // `\n` in front of it, in a string literal: the `n` is not part of it. Nor is the `0x` of a number.
+    let is_escaped = run.start > 0 && text[run.start - 1] == b'\\';
+    let glued = match &text[run.range()] {
+        [b'n' | b'r' | b't' | b'b' | b'f' | b'0', ..] if is_escaped => 1,
+        [b'0', b'x' | b'X', ..] => 2,
+        _ => 0,
+    };
+    if glued > 0 && decode_part(text, Span::new(run.start + glued, run.end), out) {
         return;
     }
-    let separators = || run.range().filter(|at| matches!(text[*at], b'/' | b'-' | b'_' | b'+'));
-    for separator in separators().take(MAX_SUFFIXES) {
+    decode_between_separators(text, run, out);
+}
+
+/// Adds what decodes to text behind one of the first few separators in `run`, or else between two.
+fn decode_between_separators(text: &[u8], run: Span, out: &mut Segments) {
+    // Behind a later one is too little.
+    let last = run.end.saturating_sub(MIN_RUN);
+    let early = (run.start..last).filter(|at| is_separator(text[*at]));
+    for separator in early.take(MAX_SUFFIXES) {
         if decode_part(text, Span::new(separator + 1, run.end), out) {
             return;
         }
     }
     let mut start = run.start;
-    for end in separators().chain([run.end]) {
-        let part = Span::new(start, end);
-        if part != run && !hex::decode(text, part, options, out) {
+    while start + MIN_RUN <= run.end {
+        // Backwards: behind the last separator of the next few characters is where a long part may start.
+        let window = start..start + MIN_RUN;
+        if let Some(separator) = window.rev().find(|at| is_separator(text[*at])) {
+            start = separator + 1;
+            continue;
+        }
+        let length = text[start..run.end].iter().take_while(|byte| !is_separator(**byte)).count();
+        let part = Span::new(start, start + length);
+        if part != run {
             decode_part(text, part, out);
         }
-        start = end + 1;
+        start = part.end + 1;
     }
+}
+
+/// The characters with the values 62 and 63.
+#[inline]
+const fn is_separator(byte: u8) -> bool {
+    VALUES[byte as usize] >= 62
 }
 
 /// Decodes the lines of `block` as one, if they are text.
@@ -108,7 +129,13 @@ pub(super) fn decode_strict(text: &[u8], run: Span, out: &mut Segments) {
 /// Adds `part` if it is long enough and decodes to text.
 fn decode_part(text: &[u8], part: Span, out: &mut Segments) -> bool {
     let characters = &text[part.range()];
-    if characters.len() < MIN_RUN || characters.len() % 4 == 1 {
+    if characters.len() < MIN_RUN {
+        return false;
+    }
+    if characters.len() >= MIN_DIGITS && hex::decode(text, part, out) {
+        return true;
+    }
+    if characters.len() % 4 == 1 || !starts_like_text(characters) {
         return false;
     }
     let start = out.bytes.len();
@@ -128,6 +155,21 @@ fn decode_part(text: &[u8], part: Span, out: &mut Segments) -> bool {
     is_text
 }
 
+/// Whether the first four characters can start a text. Most runs are words of a program, which end here.
+#[inline]
+fn starts_like_text(characters: &[u8]) -> bool {
+    let Some(quad) = characters.first_chunk::<4>() else { return true };
+    let [_, first, second, third] = decode_quad(*quad);
+    let can_start = |byte: u8| is_ascii_text(byte) || byte >= 0xc2;
+    let can_follow = |byte: u8| is_ascii_text(byte) || byte >= 0x80;
+    can_start(first) && can_follow(second) && can_follow(third) || first == 0 || second == 0
+}
+
+fn decode_quad(quad: [u8; 4]) -> [u8; 4] {
+    let bits = quad.iter().fold(0_u32, |bits, character| bits << 6 | u32::from(VALUES[usize::from(*character)]));
+    bits.to_be_bytes()
+}
+
 /// How many `=` at `at` belong to `length` characters before: as many as RFC 4648 wants, or none. (One too
 /// few is an assignment.)
 fn padding(text: &[u8], at: usize, length: usize) -> usize {
@@ -139,14 +181,11 @@ fn padding(text: &[u8], at: usize, length: usize) -> usize {
 /// Decodes until something is not text. `characters` are all of the alphabet, and start a group of four.
 fn decode(characters: &[u8], check: &mut TextCheck, out: &mut Vec<u8>) -> bool {
     debug_assert!(characters.iter().all(|byte| in_alphabet(*byte)));
-    for quad in characters.chunks(4) {
-        let mut bits = 0_u32;
-        for character in quad {
-            bits = bits << 6 | u32::from(VALUES[usize::from(*character)]);
-        }
-        bits <<= 6 * (4 - quad.len());
-        let bytes = bits.to_be_bytes();
-        let bytes = &bytes[1..quad.len()];
+    for characters in characters.chunks(4) {
+        let mut quad = [b'A'; 4];
+        quad[..characters.len()].copy_from_slice(characters);
+        let bytes = decode_quad(quad);
+        let bytes = &bytes[1..characters.len()];
         let is_plain = check.takes_plain() && bytes.iter().all(|byte| is_ascii_text(*byte));
         if !is_plain && !bytes.iter().all(|byte| check.push(*byte)) {
             return false;

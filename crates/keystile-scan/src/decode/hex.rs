@@ -1,7 +1,7 @@
 //! Hexadecimal digits, two a byte.
 
 use super::text::TextCheck;
-use super::{Encoding, Form, Options, Segments};
+use super::{Encoding, Form, Segments};
 use crate::position::Span;
 
 /// Fewest digits that are looked at: gitleaks' bound. (A shorter secret is hardly written so.)
@@ -23,12 +23,12 @@ pub(super) fn byte_at(text: &[u8], at: usize) -> Option<u8> {
 }
 
 /// Adds the digits at `run` if that is all there is, and they are text.
-pub(super) fn decode(text: &[u8], run: Span, options: Options, out: &mut Segments) -> bool {
+pub(super) fn decode(text: &[u8], run: Span, out: &mut Segments) -> bool {
     if run.len() < MIN_DIGITS || !run.len().is_multiple_of(2) {
         return false;
     }
     let start = out.bytes.len();
-    let mut check = TextCheck::new(options.strict);
+    let mut check = TextCheck::new(out.strict);
     let is_text = text[run.range()].chunks_exact(2).all(|pair| {
         let byte = byte_at(pair, 0);
         byte.is_some_and(|byte| check.push(byte)) && {

@@ -194,7 +194,7 @@ pub fn find(text: &[u8], ranges: &[Span], options: Options, out: &mut Segments) 
         if options.strict {
             strict::find(text, *range, out);
         } else {
-            find_around(text, *range, options, out);
+            find_around(text, *range, out);
             resolve(out, found);
         }
         retain_from(&mut out.list, found, |segment| touches(segment.encoded, *range));
@@ -205,9 +205,9 @@ pub fn find(text: &[u8], ranges: &[Span], options: Options, out: &mut Segments) 
 }
 
 /// Adds all that decodes around `range`: what touches it, and what stands in the way of that.
-fn find_around(text: &[u8], range: Span, options: Options, out: &mut Segments) {
+fn find_around(text: &[u8], range: Span, out: &mut Segments) {
     let found = out.list.len();
-    runs::find(text, range, options, out);
+    runs::find(text, range, out);
     let reach = hull(range, &out.list[found..]);
     percent::find(text, reach, out);
     unicode::find(text, reach, out);

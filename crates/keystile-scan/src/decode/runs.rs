@@ -1,11 +1,9 @@
 //! Runs of characters that base64 and hexadecimal digits are made of.
 //!
-//! This looks at every byte of a history, so it is built for the compiler's vector instructions: a run of
-//! [`MIN_RUN`] bytes or more covers at least one whole word of eight bytes of any grid, and only around such
-//! a word is anything looked at one by one.
+//! This looks at every byte of a history, so [`next_run`] is built for the compiler's vector instructions:
+//! 64 bytes become the 64 bits of a word, in which a long run shows after four shifts.
 
-use super::base64;
-use super::{Options, Segments};
+use super::{Segments, base64};
 use crate::position::Span;
 
 /// gitleaks 8.30 takes shorter runs for words, and so do we.
@@ -23,88 +21,127 @@ const MAX_INDENT: usize = 256;
 pub(super) const fn in_alphabet(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let from_plus_to_nine = byte.wrapping_sub(b'+') <= b'9' - b'+';
-    letter | (from_plus_to_nine & (byte != b',') & (byte != b'.')) | (byte == b'_')
+    let comma_or_full_stop = byte & !0x02 == b',';
+    letter | (from_plus_to_nine & !comma_or_full_stop) | (byte == b'_')
 }
 
 /// Adds the segments in the runs that touch `range` (and a few more).
-pub(super) fn find(text: &[u8], range: Span, options: Options, out: &mut Segments) {
-    let mut at = search_start(text, range.start, options);
+pub(super) fn find(text: &[u8], range: Span, out: &mut Segments) {
+    let mut runs = Runs::new(text, search_start(text, range.start));
     let mut tried_block = Span::new(0, 0);
-    while let Some(run) = next_run(text, at, range.end) {
-        at = run.end;
-        if !options.strict && run.start >= tried_block.end {
-            if let Some(block) = Block::around(text, run) {
-                tried_block = block.span;
-                if base64::decode_block(text, &block, out) {
-                    at = block.span.end;
-                    continue;
-                }
+    while let Some(run) = runs.next_run().filter(|run| run.start <= range.end) {
+        if run.len() >= MIN_WIDTH
+            && run.start >= tried_block.end
+            && let Some(block) = Block::around(text, run)
+        {
+            tried_block = block.span;
+            if base64::decode_block(text, &block, out) {
+                runs = Runs::new(text, block.span.end);
+                continue;
             }
         }
-        base64::decode_run(text, run, options, out);
+        base64::decode_run(text, run, out);
     }
 }
 
 /// Where to start so that all segments that touch `at` are seen: at the start of a run, and of the line
 /// before, since wrapped text is recognized by a full line.
-fn search_start(text: &[u8], at: usize, options: Options) -> usize {
+fn search_start(text: &[u8], at: usize) -> usize {
     let mut start = at;
     while start > 0 && at - start < 2 && text[start - 1] == b'=' {
         start -= 1;
     }
     start = run_start(text, start);
-    if !options.strict {
-        let nearest = start.saturating_sub(2 * (MAX_WIDTH + MAX_INDENT + 2));
-        let line = memchr::memrchr(b'\n', &text[nearest..start]).unwrap_or(0);
-        let line_before = memchr::memrchr(b'\n', &text[nearest..nearest + line]).unwrap_or(0);
-        start = run_start(text, nearest + line_before);
-    }
-    start
+    let nearest = start.saturating_sub(2 * (MAX_WIDTH + MAX_INDENT + 2));
+    let line = memchr::memrchr(b'\n', &text[nearest..start]).unwrap_or(0);
+    let line_before = memchr::memrchr(b'\n', &text[nearest..nearest + line]).unwrap_or(0);
+    run_start(text, nearest + line_before)
 }
 
-/// The next run of at least [`MIN_RUN`] characters from `from` on (which is not inside of a run) that starts
-/// at `last` at the latest.
-pub(super) fn next_run(text: &[u8], from: usize, last: usize) -> Option<Span> {
-    // A run that starts at `last` shows in the first words behind.
-    let limit = text.len().min(last.saturating_add(MIN_RUN));
-    let mut at = from;
-    loop {
-        let word = next_full_word(text, at, limit)?;
-        let start = word - text[at..word].iter().rev().take_while(|byte| in_alphabet(**byte)).count();
-        if start > last {
-            return None;
+/// The next run of at least [`MIN_RUN`] characters from `from` on (which is not inside of a run).
+pub(super) fn next_run(text: &[u8], from: usize) -> Option<Span> {
+    Runs::new(text, from).next_run()
+}
+
+/// Goes through the runs of at least [`MIN_RUN`] characters.
+struct Runs<'a> {
+    text: &'a [u8],
+    /// Where the block of 64 bytes starts that is looked at.
+    block: usize,
+    /// Which of its bytes are in the alphabet, except what was gone through.
+    mask: u64,
+    /// Characters of the alphabet before the block that may start a run.
+    carried: usize,
+}
+
+impl<'a> Runs<'a> {
+    /// From `at` on, which is not inside of a run.
+    fn new(text: &'a [u8], at: usize) -> Self {
+        Self { text, block: at, mask: mask_at(text, at), carried: 0 }
+    }
+
+    fn next_run(&mut self) -> Option<Span> {
+        loop {
+            let head = self.mask.trailing_ones() as usize;
+            if self.carried + head >= MIN_RUN {
+                return Some(self.take(self.block - self.carried, 0));
+            }
+            // The lowest of MIN_RUN set bits in a row, of each such row.
+            let pairs = self.mask & self.mask >> 1;
+            let fours = pairs & pairs >> 2;
+            let eights = fours & fours >> 4;
+            let rows = eights & eights >> 8;
+            if rows != 0 {
+                let bit = rows.trailing_zeros() as usize;
+                return Some(self.take(self.block + bit, bit));
+            }
+            self.carried = self.mask.leading_ones() as usize;
+            self.block += 64;
+            if self.block >= self.text.len() {
+                return None;
+            }
+            self.mask = mask_at(self.text, self.block);
         }
-        let end = run_end(text, word + 8);
-        if end - start >= MIN_RUN {
-            return Some(Span::new(start, end));
+    }
+
+    /// The run that starts at `start` and has bit `bit` of the block.
+    fn take(&mut self, start: usize, bit: usize) -> Span {
+        let end_bit = bit + (self.mask >> bit).trailing_ones() as usize;
+        if end_bit < 64 {
+            self.mask &= u64::MAX << end_bit;
+            self.carried = 0;
+            Span::new(start, self.block + end_bit)
+        } else {
+            let end = run_end(self.text, self.block + 64);
+            *self = Self::new(self.text, end);
+            Span::new(start, end)
         }
-        at = end;
     }
 }
 
-/// The next offset from `from` on, in steps of eight, where eight characters of the alphabet stand.
-fn next_full_word(text: &[u8], from: usize, limit: usize) -> Option<usize> {
-    const FULL: u64 = 0x0101_0101_0101_0101;
-    let mut at = from;
-    while let Some(block) = text.get(at..at + 64).filter(|_| at < limit) {
-        let mut classes = [0_u8; 64];
-        for (class, byte) in classes.iter_mut().zip(block) {
-            *class = u8::from(in_alphabet(*byte));
-        }
-        let (words, _) = classes.as_chunks::<8>();
-        if let Some(index) = words.iter().position(|word| u64::from_ne_bytes(*word) == FULL) {
-            return Some(at + index * 8).filter(|found| *found < limit);
-        }
-        at += 64;
+fn mask_at(text: &[u8], at: usize) -> u64 {
+    let rest = &text[at..];
+    if let Some(block) = rest.first_chunk() {
+        return alphabet_mask(block);
     }
-    while at < limit {
-        let word = text.get(at..at + 8)?;
-        if word.iter().all(|byte| in_alphabet(*byte)) {
-            return Some(at);
-        }
-        at += 8;
+    let mut block = [0; 64];
+    block[..rest.len()].copy_from_slice(rest);
+    alphabet_mask(&block)
+}
+
+/// One bit for each byte, the first one the lowest: whether it is in the alphabet.
+#[inline]
+fn alphabet_mask(block: &[u8; 64]) -> u64 {
+    // One byte (0 or 1) for each, which compiles to vector instructions, then eight of them at a time into
+    // the bits of a byte: the product has byte i's bit in its top byte at place i.
+    let mut classes = [0_u8; 64];
+    for (class, byte) in classes.iter_mut().zip(block) {
+        *class = u8::from(in_alphabet(*byte));
     }
-    None
+    classes.as_chunks::<8>().0.iter().enumerate().fold(0, |mask, (index, word)| {
+        let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        mask | bits << (8 * index)
+    })
 }
 
 fn run_start(text: &[u8], at: usize) -> usize {
@@ -230,4 +267,30 @@ fn line_break_at(text: &[u8], at: usize) -> Option<&'static [u8]> {
 
 const fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alphabet_is_that_of_base64() {
+        for byte in 0..=255_u8 {
+            let expected = byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
+            assert_eq!(in_alphabet(byte), expected, "{byte:#04x}");
+        }
+    }
+
+    #[test]
+    fn runs_are_found_at_every_offset_and_length() {
+        for offset in 0..150 {
+            for length in [15, 16, 17, 63, 64, 65, 130] {
+                let text = [vec![b'.'; offset], vec![b'a'; length], b". abc".to_vec()].concat();
+                let expected = (length >= MIN_RUN).then(|| Span::new(offset, offset + length));
+                let mut runs = Runs::new(&text, 0);
+                assert_eq!(runs.next_run(), expected, "{length} at {offset}");
+                assert_eq!(runs.next_run(), None, "behind {length} at {offset}");
+            }
+        }
+    }
 }

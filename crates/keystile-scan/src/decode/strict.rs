@@ -7,7 +7,7 @@ use super::percent::escape_at;
 use super::runs::next_run;
 use super::text::is_ascii_text;
 use super::unicode::is_white_space;
-use super::{Encoding, Form, Options, Segments, base64, hex};
+use super::{Encoding, Form, Segments, base64, hex};
 use crate::position::Span;
 
 /// Something that looks encoded.
@@ -133,7 +133,7 @@ fn unit_at(text: &[u8], at: usize) -> Option<usize> {
 
 /// Enough hexadecimal digits, or characters of base64. A run may have been cut at `from`.
 fn run_from(text: &[u8], from: usize) -> Option<Candidate> {
-    let run = next_run(text, from, text.len())?;
+    let run = next_run(text, from)?;
     let count = |at: usize| text[at..run.end].iter().take_while(|byte| digit(**byte).is_some()).count();
     let digits = count(run.start);
     if digits >= MIN_DIGITS {
@@ -149,7 +149,7 @@ fn decode(text: &[u8], candidate: Candidate, out: &mut Segments) {
         Encoding::Percent => decode_percent(text, span, out),
         Encoding::Unicode => decode_unicode(text, span, out),
         Encoding::Hex if text[span.range()].iter().any(u8::is_ascii_digit) => {
-            hex::decode(text, span, Options { strict: true }, out);
+            hex::decode(text, span, out);
         }
         Encoding::Hex | Encoding::Utf16 => {}
         Encoding::Base64 => {

@@ -1,1 +1,0 @@
-//! Which commit holds which tree holds which blob, as far as a scan asks.

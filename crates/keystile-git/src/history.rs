@@ -1,1 +1,0 @@
-//! A repository's whole history.

@@ -1,0 +1,233 @@
+//! Which commits introduced what was found: no text is compared, only trees that were cut down to what matters.
+//!
+//! A finding at a path is introduced by a commit if no parent has it at that path. A merge so counts
+//! only what none of its parents has, a moved file is introduced at its new path, and a secret that was
+//! removed and comes back is introduced twice.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bstr::{BStr, BString};
+use keystile_scan::{CommitInfo, Fingerprint, Match, Occurrence, OccurrencePlace, Place};
+use rayon::prelude::*;
+
+use super::{History, unfolds_too_far};
+use crate::coverage::Coverage;
+use crate::graph::prune::{Pruned, Shape};
+use crate::graph::{Commit, Entry, EntryKind, MAX_TREE_DEPTH, Node, paths};
+use crate::inspect::Located;
+use crate::object::ObjectIndex;
+use crate::{Error, Inspection};
+
+/// Directories that are compared, over the whole history. Real histories stay below a few times the number of
+/// their trees; a handful of forged trees can unfold to more places than could ever be named.
+const MAX_COMPARED: usize = 100_000_000;
+
+/// Pairs of a tree and a path that are looked at for rules on paths alone.
+const MAX_PATHS: usize = 100_000_000;
+
+/// Something that a commit introduced.
+struct Introduction {
+    commit: Node,
+    seconds: i64,
+    path: BString,
+    found: Arc<Match>,
+    in_head: Option<bool>,
+}
+
+/// Everything that a commit in scope introduced, oldest first.
+pub(super) fn find(
+    history: &History<'_>,
+    head: Option<Commit<'_>>,
+    coverage: &mut Coverage,
+) -> Result<Vec<Occurrence>, Error> {
+    let graph = history.graph;
+    let inspections = &history.contents.blobs;
+    let names = names_of_path_findings(history, coverage);
+    let pruned = Pruned::new(graph, |entry| {
+        entry.kind() == EntryKind::Blob
+            && (names.contains(&entry.name())
+                || inspections.get(&entry.child()).is_some_and(|inspection| inspection.has_matches()))
+    });
+    if pruned.is_empty() {
+        return Ok(Vec::new());
+    }
+    let compare = Compare {
+        history,
+        pruned: &pruned,
+        head: head.map(|head| pruned.shape(graph, head.tree)),
+        nothing: Inspection::default(),
+        left: AtomicUsize::new(MAX_COMPARED),
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(history.options.threads).build().map_err(|error| {
+        Error::Read { what: "the history: no threads".to_owned(), source: std::io::Error::other(error) }
+    })?;
+    let mut introductions: Vec<Introduction> = pool.install(|| {
+        let commits = history.reach.commits().par_iter().with_min_len(256);
+        commits.filter_map(|&commit| graph.commit(commit)).flat_map_iter(|commit| compare.commit(commit)).collect()
+    });
+    if compare.left.load(Ordering::Relaxed) == 0 || !pruned.cycles().is_empty() {
+        unfolds_too_far(coverage, "places of findings");
+    }
+    introductions.sort_by(|a, b| {
+        let key = |of: &Introduction| (of.seconds, of.commit);
+        key(a).cmp(&key(b)).then_with(|| a.path.cmp(&b.path)).then_with(|| order(&a.found).cmp(&order(&b.found)))
+    });
+    Ok(with_commits(history, introductions))
+}
+
+fn order(found: &Match) -> impl Ord {
+    (found.span.start, found.span.end, found.rule)
+}
+
+/// Reads the commits that introduced something, each once.
+fn with_commits(history: &History<'_>, introductions: Vec<Introduction>) -> Vec<Occurrence> {
+    let mut infos: HashMap<Node, Arc<CommitInfo>> = HashMap::new();
+    let mut occurrences = Vec::with_capacity(introductions.len());
+    for Introduction { commit, path, found, in_head, .. } in introductions {
+        let info = infos.entry(commit).or_insert_with(|| {
+            let id = history.store.id(ObjectIndex(commit));
+            // It was read a moment ago; if it can't be now, the place is still named by its id.
+            let data = history.store.read(&id).ok().flatten().map(|(_, data)| data).unwrap_or_default();
+            Arc::new(crate::graph::commit_info(&id, &data))
+        });
+        let place = OccurrencePlace::Commit(info.clone());
+        occurrences.push(Occurrence { place, path, symlink: None, found, in_head });
+    }
+    occurrences
+}
+
+/// The last names of all paths that are findings by themselves.
+fn names_of_path_findings(history: &History<'_>, coverage: &mut Coverage) -> HashSet<u32> {
+    let mut names = HashSet::new();
+    let scanner = &history.inspector.scanner;
+    if scanner.has_path_rules() {
+        let is_complete = paths::for_each_path(history.graph, history.root_trees(), MAX_PATHS, |path, name| {
+            if !names.contains(&name) && !scanner.judge_path(Place { path, commit: "" }).is_empty() {
+                names.insert(name);
+            }
+        });
+        if !is_complete {
+            unfolds_too_far(coverage, "paths");
+        }
+    }
+    names
+}
+
+struct Compare<'a> {
+    history: &'a History<'a>,
+    pruned: &'a Pruned,
+    /// HEAD's tree: `None` without a HEAD, `Some(None)` if nothing in it matters.
+    head: Option<Option<Shape>>,
+    nothing: Inspection,
+    /// How many more directories may be compared.
+    left: AtomicUsize,
+}
+
+/// A directory of a commit, with the same directory of its parents and of HEAD.
+struct Directory {
+    shape: Shape,
+    parents: Vec<Shape>,
+    head: Vec<Shape>,
+    /// Empty, or with `/` at its end.
+    path: BString,
+    depth: usize,
+}
+
+impl Compare<'_> {
+    fn commit(&self, commit: Commit<'_>) -> Vec<Introduction> {
+        let History { graph, reach, .. } = *self.history;
+        let mut introduced = Vec::new();
+        let Some(shape) = self.pruned.shape(graph, commit.tree) else { return introduced };
+        let parents: Vec<Shape> = reach
+            .parents(commit)
+            .iter()
+            .filter_map(|&parent| self.pruned.shape(graph, graph.commit(parent)?.tree))
+            .collect();
+        if parents.contains(&shape) {
+            return introduced;
+        }
+        let id = self.history.hex(commit.node);
+        let head = self.head.flatten().into_iter().collect();
+        let mut open = vec![Directory { shape, parents, head, path: BString::default(), depth: 0 }];
+        while let Some(directory) = open.pop() {
+            let may = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            if may.is_err() {
+                break;
+            }
+            for &entry in self.pruned.entries(directory.shape) {
+                let same = |shapes: &[Shape]| -> Vec<Node> {
+                    shapes
+                        .iter()
+                        .flat_map(|&shape| self.pruned.find(shape, entry.key()))
+                        .map(|entry| entry.child())
+                        .collect()
+                };
+                let parents = same(&directory.parents);
+                if parents.contains(&entry.child()) {
+                    continue;
+                }
+                let head = same(&directory.head);
+                let mut path = directory.path.clone();
+                path.extend_from_slice(graph.names().get(entry.name()));
+                if entry.kind() == EntryKind::Tree {
+                    path.push(b'/');
+                    let depth = directory.depth + 1;
+                    if depth > MAX_TREE_DEPTH {
+                        self.left.store(0, Ordering::Relaxed);
+                        continue;
+                    }
+                    open.push(Directory { shape: entry.child(), parents, head, path, depth });
+                } else {
+                    self.blob(entry, &parents, &head, path.as_ref(), &id, |found| {
+                        let (path, found, in_head) = found;
+                        introduced.push(Introduction {
+                            commit: commit.node,
+                            seconds: commit.seconds,
+                            path,
+                            found,
+                            in_head,
+                        });
+                    });
+                }
+            }
+        }
+        introduced
+    }
+
+    /// What the blob of `entry` has at `path` and none of the parents' blobs at that path.
+    fn blob(
+        &self,
+        entry: Entry,
+        parents: &[Node],
+        head: &[Node],
+        path: &BStr,
+        commit: &str,
+        mut introduced: impl FnMut((BString, Arc<Match>, Option<bool>)),
+    ) {
+        let found = self.findings(entry.child(), path, commit);
+        if found.is_empty() {
+            return;
+        }
+        // Without a commit: an allowlisted commit excuses what it introduced for all that come after it.
+        let before: HashSet<Fingerprint> = self.fingerprints(parents, path);
+        let in_head = self.head.is_some().then(|| self.fingerprints(head, path));
+        for (path, found) in found {
+            if !before.contains(&found.fingerprint) {
+                let in_head = in_head.as_ref().map(|head| head.contains(&found.fingerprint));
+                introduced((path, found, in_head));
+            }
+        }
+    }
+
+    fn findings(&self, blob: Node, path: &BStr, commit: &str) -> Vec<Located> {
+        let inspection = self.history.contents.blobs.get(&blob).map_or(&self.nothing, |inspection| inspection);
+        self.history.inspector.findings_at(inspection, path, commit)
+    }
+
+    fn fingerprints(&self, blobs: &[Node], path: &BStr) -> HashSet<Fingerprint> {
+        let found = blobs.iter().flat_map(|&blob| self.findings(blob, path, ""));
+        found.map(|(_, found)| found.fingerprint).collect()
+    }
+}

@@ -34,8 +34,9 @@ impl fmt::Display for RuleId {
 pub struct Pattern {
     /// As written in the configuration (Go RE2 syntax).
     pub source: Arc<str>,
-    /// In the syntax of the `regex` crate, to be compiled with `unicode(false)`, `utf8_empty(false)`:
-    /// what must count characters carries its own `(?u:…)`.
+    /// In the syntax of the `regex` crate, to be compiled with [`crate::re2::syntax_config`], with
+    /// `utf8_empty(false)` and with room for [`crate::re2::NFA_SIZE_LIMIT`]. What must count
+    /// characters carries its own `(?u:…)`.
     pub translated: Arc<str>,
     /// The number of capture groups, the whole match not counted.
     pub groups: usize,

@@ -2,6 +2,7 @@
 
 use keystile_scan::re2;
 use proptest::prelude::*;
+use regex_automata::nfa::thompson::{self, WhichCaptures};
 
 /// Pieces that mean something in one of the two syntaxes.
 const PIECES: &[&str] = &[
@@ -92,11 +93,20 @@ const PIECES: &[&str] = &[
 fn check(pattern: &str) -> Result<(), TestCaseError> {
     match re2::parse(pattern) {
         Ok(translated) => {
-            // `parse` has made sure that it parses; groups agree with the parser's.
+            // `parse` promises that it parses, with as many groups, and compiles within the limit.
             let config = re2::syntax_config();
             let hir = regex_automata::util::syntax::parse_with(&translated.translated, &config);
             let hir = hir.map_err(|error| TestCaseError::fail(format!("{pattern:?}: {error}")))?;
             prop_assert_eq!(hir.properties().explicit_captures_len(), translated.groups);
+            for (is_reverse, captures) in [(false, WhichCaptures::All), (true, WhichCaptures::None)] {
+                let config = thompson::Config::new()
+                    .utf8(false)
+                    .reverse(is_reverse)
+                    .which_captures(captures)
+                    .nfa_size_limit(Some(re2::NFA_SIZE_LIMIT));
+                let compiled = thompson::Compiler::new().configure(config).build_from_hir(&hir);
+                prop_assert!(compiled.is_ok(), "{:?}: {:?}", pattern, compiled.err());
+            }
         }
         Err(error) => {
             prop_assert!(error.span.start <= error.span.end && error.span.end <= pattern.len());

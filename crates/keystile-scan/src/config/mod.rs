@@ -1,6 +1,26 @@
 //! Reading rules from gitleaks' TOML.
+//!
+//! A file is parsed and read key by key (weakly typed as gitleaks does it), its
+//! patterns are translated and checked but not compiled, the file that it extends is read the same
+//! way, the two are merged, and what needs the whole is checked last. Every fault is collected with
+//! its place, for a pattern the very character inside the string.
+//!
+//! Source: gitleaks 8.30.1, `config/`. Where it loses settings when it merges files, they are kept
+//! here unless [`Loader::strict`] is set; `docs/gitleaks-compatibility.md` lists them.
+
+mod allowlist;
+mod document;
+mod fields;
+mod merge;
+mod rule_syntax;
+mod session;
+mod source;
+mod toml_string;
+
+use std::fmt;
 
 use crate::rule::RuleSet;
+use session::Session;
 
 /// Where a configuration's other files come from, since this crate reads none.
 pub struct Loader<'a> {
@@ -17,7 +37,7 @@ pub struct Loader<'a> {
 }
 
 /// A configuration that was read.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Config {
     /// What to scan by.
     pub rules: RuleSet,
@@ -25,6 +45,17 @@ pub struct Config {
     pub warnings: Vec<Diagnostic>,
     /// `[keystile] salt`: the key of the fingerprints.
     pub salt: Option<String>,
+}
+
+impl fmt::Debug for Config {
+    /// Without the salt, which is a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("rules", &self.rules)
+            .field("warnings", &self.warnings)
+            .field("salt", &self.salt.as_ref().map(|_| ".."))
+            .finish()
+    }
 }
 
 /// Something in a configuration, with its place.
@@ -54,7 +85,12 @@ impl Loader<'_> {
     ///
     /// # Errors
     /// Everything that is wrong with it, each with file, line and column.
-    pub fn load(&self, _file: &str, _text: &str) -> Result<Config, ConfigErrors> {
-        Ok(Config::default())
+    pub fn load(&self, file: &str, text: &str) -> Result<Config, ConfigErrors> {
+        let mut session = Session::new(self);
+        let mut document = document::read(&mut session, file, text);
+        let salt = document.salt.take();
+        let rules = merge::resolve(&mut session, document);
+        let (errors, warnings) = session.into_diagnostics();
+        if errors.is_empty() { Ok(Config { rules, warnings, salt }) } else { Err(ConfigErrors(errors)) }
     }
 }

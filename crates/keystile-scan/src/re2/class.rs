@@ -9,7 +9,7 @@ use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
 use super::error::{SyntaxError, SyntaxErrorKind};
 use super::property::{self, Property};
-use super::{escape, translate::Flags};
+use super::{check, escape, translate::Flags};
 
 /// The first character beyond ASCII.
 const WIDE: char = '\u{80}';
@@ -35,8 +35,22 @@ const fn ascii(first: u8, last: u8) -> Ascii {
 pub(super) struct Written {
     /// Counts characters.
     pub(super) text: String,
-    /// Counts bytes: the cheaper form that does under a greedy `*` or `+`. None if there is no gain.
-    pub(super) bytes: Option<String>,
+    /// Cheaper forms. None if there is no gain.
+    pub(super) cheap: Option<Cheap>,
+    /// How many states of an automaton `text` takes at most ([`super::check`]).
+    pub(super) states: u64,
+}
+
+/// Forms of a class that holds everything beyond ASCII.
+#[derive(Debug)]
+pub(super) struct Cheap {
+    /// Counts bytes, which does under a greedy `*` or `+`.
+    pub(super) bytes: String,
+    /// For many copies. Counts characters too, but takes a lead byte with up to three continuation
+    /// bytes for one, even if they are not as many as the lead byte says. A third of the automaton.
+    pub(super) many: String,
+    /// The states of `many`.
+    pub(super) many_states: u64,
 }
 
 /// `.`, which leaves out `\n` unless the flag `s` is set.
@@ -204,10 +218,10 @@ impl Bracket {
                 if set.is_wide_full() || set.wide.ranges().is_empty() {
                     set.write()
                 } else {
-                    Written { text: set.or_invalid_byte(text), bytes: None }
+                    Written { text: set.or_invalid_byte(text), cheap: None, states: set.wide_states() + 20 }
                 }
             }
-            _ => Written { text, bytes: None },
+            _ => Written { text, cheap: None, states: u64::MAX },
         }
     }
 }
@@ -334,23 +348,36 @@ impl Set {
     fn write(&self) -> Written {
         let mut inside = String::new();
         push_ascii(&mut inside, self.ascii);
+        let ascii_states = 1 + (runs(self.ascii).count() as u64).div_ceil(check::RANGES_PER_STATE);
         if self.wide.ranges().is_empty() {
             let text = match self.ascii.count_ones() {
                 0 => "[^\\x00-\\xFF]".to_owned(),
                 1 => inside,
                 _ => format!("[{inside}]"),
             };
-            return Written { text, bytes: None };
+            return Written { text, cheap: None, states: ascii_states };
         }
         if self.is_wide_full() {
             let bytes = format!("[{inside}\\x80-\\xFF]");
+            let many = format!("(?:[\\xC2-\\xF4][\\x80-\\xBF]{{1,3}}|{bytes})");
             let text = format!("(?:(?u:[{inside}\\x{{80}}-\\x{{10FFFF}}])|[\\x80-\\xFF])");
-            return Written { text, bytes: Some(bytes) };
+            let cheap = Some(Cheap { bytes, many, many_states: ascii_states + 12 });
+            // Every valid sequence beyond ASCII: 8 kinds with 26 bytes.
+            return Written { text, cheap, states: ascii_states + 32 };
         }
         for range in self.wide.ranges() {
             push_range(&mut inside, range.start(), range.end());
         }
-        Written { text: self.or_invalid_byte(format!("(?u:[{inside}])")), bytes: None }
+        let states = ascii_states + self.wide_states();
+        Written { text: self.or_invalid_byte(format!("(?u:[{inside}])")), cheap: None, states }
+    }
+
+    /// How many states the part beyond ASCII takes at most.
+    fn wide_states(&self) -> u64 {
+        /// A range of characters takes as many sequences as `regex_syntax::utf8` makes of it: those of
+        /// two, three and four bytes apart, and of each up to twice its length.
+        const STATES_PER_RANGE: u64 = 4 + 15 + 28;
+        5 + self.wide.ranges().len() as u64 * STATES_PER_RANGE
     }
 
     /// `text`, or an invalid byte if the set holds U+FFFD, as which Go reads one. Only bytes that occur

@@ -26,6 +26,8 @@
 //!   longer valid sequence; a least number of characters (`[^a]{3}`) is then one of bytes. It finds
 //!   more than Go, never less.
 //! - A class such as `[^é]` doesn't match an invalid byte that could be a part of a valid sequence.
+//! - A class repeated fifty times and more takes any lead byte and up to three continuation bytes for
+//!   one character: it can count invalid text differently.
 //! - `\B` also matches between the bytes of one character.
 //! - Groups nest [`NEST_LIMIT`] deep at most (Go: 1000), and a compiled pattern is smaller than
 //!   [`NFA_SIZE_LIMIT`] (Go: 128 MiB).
@@ -47,13 +49,15 @@ pub use translate::{Translation, translate};
 
 use crate::rule::Pattern;
 
-/// Translates and checks `source`; nothing is compiled.
+/// Translates and checks `source`. It is compiled only if its size is in doubt.
 ///
 /// # Errors
 /// What Go refuses, and what is too large or too deep to be compiled ([`SyntaxErrorKind`]).
 pub fn parse(source: &str) -> Result<Pattern, SyntaxError> {
-    let Translation { regex, groups } = translate(source)?;
-    check::check(source, &regex)?;
+    let Translation { regex, groups, size } = translate(source)?;
+    if !size.is_safe() {
+        check::check(source, &regex)?;
+    }
     Ok(Pattern { source: source.into(), translated: regex.into(), groups })
 }
 

@@ -2,12 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::class::{self, Written, push_char};
+use super::check::Size;
+use super::class::{self, Cheap, Written, push_char};
 use super::error::{SyntaxError, SyntaxErrorKind};
 use super::escape;
 
 /// The largest count of a repetition, and the largest product of nested ones.
 const MAX_REPEAT: u32 = 1000;
+
+/// From so many copies of one class on the cheaper form is used. A copy of the exact form takes about
+/// 1.1 KiB of automaton, one of the cheaper 0.4.
+const MANY_COPIES: u32 = 50;
 
 /// A translated pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub struct Translation {
     /// The number of capture groups, named ones included. The translation has as many, without names:
     /// Go lets a name occur twice, the `regex` crate doesn't.
     pub groups: usize,
+    /// To tell whether it can be compiled.
+    pub(super) size: Size,
 }
 
 /// Translates `source` from Go's syntax. Never panics; linear in the length but for property names.
@@ -31,13 +38,15 @@ pub fn translate(source: &str) -> Result<Translation, SyntaxError> {
         groups: 0,
         flags: Flags::default(),
         open: Vec::new(),
-        copies: 1,
+        done: Measure::default(),
         last: None,
         after_repetition: None,
         folded_end: None,
     };
     translator.run()?;
-    Ok(Translation { regex: translator.out, groups: translator.groups })
+    translator.forget_last();
+    let size = Size { states: translator.done.states, depth: translator.done.depth };
+    Ok(Translation { regex: translator.out, groups: translator.groups, size })
 }
 
 /// The flags in force.
@@ -60,8 +69,40 @@ struct OpenGroup {
     out: usize,
     /// What is in force again after it.
     flags: Flags,
-    /// [`Translator::copies`] before it.
+    /// [`Translator::done`] before it.
+    done: Measure,
+}
+
+/// How large a part of the pattern is, at most.
+#[derive(Debug, Clone, Copy)]
+struct Measure {
+    /// The largest product of the counts of nested repetitions.
     copies: u32,
+    /// States of the automaton.
+    states: u64,
+    /// Levels of nesting.
+    depth: u32,
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self { copies: 1, states: 1, depth: 1 }
+    }
+}
+
+impl Measure {
+    /// An atom.
+    fn atom(states: u64) -> Self {
+        // A class takes up to four levels.
+        Self { copies: 1, states, depth: 4 }
+    }
+
+    /// Adds what stands beside it.
+    fn add(&mut self, other: Self) {
+        self.copies = self.copies.max(other.copies);
+        self.states = self.states.saturating_add(other.states);
+        self.depth = self.depth.max(other.depth);
+    }
 }
 
 /// What a repetition operator that came next would repeat.
@@ -70,10 +111,9 @@ struct Atom {
     out: usize,
     /// It needs a group around it before it can be repeated.
     needs_group: bool,
-    /// Its form that counts bytes.
-    bytes: Option<String>,
-    /// The largest product of counted repetitions in it.
-    copies: u32,
+    /// Its cheaper forms.
+    cheap: Option<Cheap>,
+    measure: Measure,
     /// It is a literal inside of an `(?i:..)` with others before it.
     is_in_folded_run: bool,
 }
@@ -96,8 +136,8 @@ struct Translator<'p> {
     groups: usize,
     flags: Flags,
     open: Vec<OpenGroup>,
-    /// The largest product of counted repetitions in the open group, [`Self::last`] left out.
-    copies: u32,
+    /// The open group so far, [`Self::last`] left out.
+    done: Measure,
     /// Flag groups such as `(?i)` and an empty `\Q\E` leave it: Go lets `a(?i)*` repeat the `a`.
     last: Option<Atom>,
     /// Where the repetition starts that was read last, if nothing came after it.
@@ -115,6 +155,7 @@ impl Translator<'_> {
                 ')' => self.close_group()?,
                 '|' => {
                     self.forget_last();
+                    self.done.states += 2;
                     self.out.push('|');
                     self.at += 1;
                 }
@@ -184,7 +225,8 @@ impl Translator<'_> {
     /// A literal code point, which ends at `end` in the pattern.
     fn literal(&mut self, code: u32, end: usize) {
         let folded_end = self.folded_end;
-        self.begin_atom();
+        // Folded, a literal is up to four characters of up to four bytes.
+        self.begin_atom(20);
         self.at = end;
         let Some(c) = char::from_u32(code) else {
             // A surrogate: no text holds it.
@@ -230,16 +272,16 @@ impl Translator<'_> {
     }
 
     fn class(&mut self, written: Written, end: usize) {
-        self.begin_atom();
+        self.begin_atom(written.states);
         self.out.push_str(&written.text);
         if let Some(last) = &mut self.last {
-            last.bytes = written.bytes;
+            last.cheap = written.cheap;
         }
         self.at = end;
     }
 
     fn assertion(&mut self, text: &str, length: usize) {
-        self.begin_atom();
+        self.begin_atom(1);
         self.out.push_str(text);
         if let Some(last) = &mut self.last {
             // `\b{` means something else to the `regex` crate.
@@ -249,16 +291,21 @@ impl Translator<'_> {
     }
 
     /// Makes what is pushed to the output next the last atom.
-    fn begin_atom(&mut self) {
+    fn begin_atom(&mut self, states: u64) {
         self.forget_last();
-        self.last =
-            Some(Atom { out: self.out.len(), needs_group: false, bytes: None, copies: 1, is_in_folded_run: false });
+        self.last = Some(Atom {
+            out: self.out.len(),
+            needs_group: false,
+            cheap: None,
+            measure: Measure::atom(states),
+            is_in_folded_run: false,
+        });
     }
 
     /// Nothing can repeat any more what came so far.
     fn forget_last(&mut self) {
         if let Some(last) = self.last.take() {
-            self.copies = self.copies.max(last.copies);
+            self.done.add(last.measure);
         }
         self.folded_end = None;
     }
@@ -321,8 +368,8 @@ impl Translator<'_> {
 
     fn begin_group(&mut self, start: usize, is_capture: bool, inner: Flags) {
         self.forget_last();
-        self.open.push(OpenGroup { source: start, out: self.out.len(), flags: self.flags, copies: self.copies });
-        self.copies = 1;
+        self.open.push(OpenGroup { source: start, out: self.out.len(), flags: self.flags, done: self.done });
+        self.done = Measure::default();
         self.flags = inner;
         self.groups += usize::from(is_capture);
         self.out.push_str(if is_capture { "(" } else { "(?:" });
@@ -339,11 +386,11 @@ impl Translator<'_> {
         self.last = Some(Atom {
             out: group.out,
             needs_group: false,
-            bytes: None,
-            copies: self.copies,
+            cheap: None,
+            measure: Measure { states: self.done.states.saturating_add(2), depth: self.done.depth + 3, ..self.done },
             is_in_folded_run: false,
         });
-        self.copies = group.copies;
+        self.done = group.done;
         Ok(())
     }
 
@@ -385,21 +432,26 @@ impl Translator<'_> {
         if is_counted {
             let copies = match max {
                 Some(0) => 1,
-                Some(max) => max.saturating_mul(atom.copies),
-                None => min.max(1).saturating_mul(atom.copies),
+                Some(max) => max.saturating_mul(atom.measure.copies),
+                None => min.max(1).saturating_mul(atom.measure.copies),
             };
             // Go looks at the product only where it repeats at least twice.
             if (min >= 2 || max.is_some_and(|max| max >= 2)) && copies > MAX_REPEAT {
                 return Err(self.error(start..end, SyntaxErrorKind::RepeatCount(text())));
             }
-            atom.copies = copies;
+            atom.measure.copies = copies;
         }
 
         let is_greedy = is_question == self.flags.swap_greed;
-        match atom.bytes.take() {
-            Some(bytes) if is_greedy && max.is_none() && min <= 1 => {
+        match atom.cheap.take() {
+            Some(Cheap { bytes, .. }) if is_greedy && max.is_none() && min <= 1 => {
                 self.out.truncate(atom.out);
                 self.out.push_str(&bytes);
+            }
+            Some(Cheap { many, many_states, .. }) if max.unwrap_or(min) >= MANY_COPIES => {
+                self.out.truncate(atom.out);
+                self.out.push_str(&many);
+                atom.measure.states = many_states;
             }
             _ if atom.is_in_folded_run => {
                 let literal = self.out.split_off(atom.out);
@@ -414,6 +466,9 @@ impl Translator<'_> {
             }
             _ => {}
         }
+        let Measure { states, depth, .. } = &mut atom.measure;
+        *states = states.saturating_add(1).saturating_mul(u64::from(max.unwrap_or(min).max(1))).saturating_add(1);
+        *depth += 2;
         match (min, max) {
             (0, None) => self.out.push('*'),
             (1, None) => self.out.push('+'),

@@ -9,6 +9,7 @@
 //! (`git2`) answers everything else that a repository is asked.
 
 mod change;
+pub mod committed_files;
 pub mod coverage;
 pub mod directory;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod graph;
 pub mod history;
 pub mod inspect;
 pub mod object;
+pub mod patch;
 pub mod progress;
 pub mod range;
 mod reader;
@@ -26,6 +28,7 @@ pub mod store;
 pub mod walk;
 pub mod work_tree;
 
+pub use committed_files::CommittedFiles;
 pub use coverage::{Coverage, Gap, GapKind, SkipReason, Skipped};
 pub use error::Error;
 pub use inspect::{InspectOptions, Inspection, Inspector};

@@ -6,7 +6,7 @@
 
 mod commits;
 mod describe;
-mod revision;
+pub(crate) mod revision;
 
 use std::collections::HashMap;
 use std::sync::Arc;

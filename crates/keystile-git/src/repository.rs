@@ -172,6 +172,12 @@ impl Repository {
         self.settings.origin_url.as_deref()
     }
 
+    /// `core.hooksPath`, where the repository sets it: then its hooks are not in its own `hooks` folder.
+    #[must_use]
+    pub fn hooks_path(&self) -> Option<&str> {
+        self.settings.hooks_path.as_deref()
+    }
+
     /// What could not be read on opening: an alternate that is not there, a broken shallow file.
     #[must_use]
     pub fn gaps(&self) -> &[Gap] {

@@ -10,17 +10,19 @@ use crate::reader::{ObjectReader, Unread};
 
 /// Which side of a range is looked for; they go wrong in different ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Base,
     Head,
+    /// Not of a range: where configuration is taken from.
+    Configuration,
 }
 
 /// The commit that `text` names.
-pub(super) fn resolve(reader: &ObjectReader<'_>, text: &str, side: Side) -> Result<ObjectId, Error> {
+pub(crate) fn resolve(reader: &ObjectReader<'_>, text: &str, side: Side) -> Result<ObjectId, Error> {
     let (name, steps) = split(text)?;
     if name.len() >= 40 && name.bytes().all(|byte| byte == b'0') {
         return Err(Error::Usage(format!(
-            "the {} of the range is the all-zero id, which CI systems give where there is nothing to compare with (a new branch); give the branch it grew from: --range $(git merge-base origin/main HEAD)..HEAD",
+            "the {} is the all-zero id, which CI systems give where there is nothing to compare with (a new branch); give the branch it grew from: --range $(git merge-base origin/main HEAD)..HEAD",
             word(side)
         )));
     }
@@ -126,14 +128,11 @@ fn commit(reader: &ObjectReader<'_>, id: ObjectId, text: &str, side: Side) -> Re
             Ok(_) => break,
             Err(Unread::Missing) => return Err(Error::Usage(absent(reader, text, side))),
             Err(Unread::Corrupt(detail)) => {
-                return Err(Error::Usage(format!(
-                    "the {} of the range, {text}: object {at} {detail}; see `git fsck`",
-                    word(side)
-                )));
+                return Err(Error::Usage(format!("the {}, {text}: object {at} {detail}; see `git fsck`", word(side))));
             }
         }
     }
-    Err(Error::Usage(format!("the {} of the range, {text}, is not a commit", word(side))))
+    Err(Error::Usage(format!("the {}, {text}, is not a commit", word(side))))
 }
 
 fn parent(reader: &ObjectReader<'_>, id: ObjectId, number: usize) -> Option<ObjectId> {
@@ -148,17 +147,18 @@ fn absent(reader: &ObjectReader<'_>, text: &str, side: Side) -> String {
         let depth = repository.head().target().and_then(|head| commits::depth(reader, head));
         let depth = depth.map_or_else(String::new, |depth| format!(" of depth {depth}"));
         return format!(
-            "the {word} of the range, {text}, is not in this shallow clone{depth}: fetch the whole history (`fetch-depth: 0` for actions/checkout, `GIT_DEPTH: 0` in GitLab CI, `git fetch --unshallow`), or at least `git fetch origin {text}`"
+            "the {word}, {text}, is not in this shallow clone{depth}: fetch the whole history (`fetch-depth: 0` for actions/checkout, `GIT_DEPTH: 0` in GitLab CI, `git fetch --unshallow`), or at least `git fetch origin {text}`"
         );
     }
     format!(
-        "the {word} of the range, {text}, is no commit of this repository; if it is a branch of the remote, `git fetch origin {text}` and give origin/{text}"
+        "the {word}, {text}, is no commit of this repository; if it is a branch of the remote, `git fetch origin {text}` and give origin/{text}"
     )
 }
 
 fn word(side: Side) -> &'static str {
     match side {
-        Side::Base => "base",
-        Side::Head => "head",
+        Side::Base => "base of the range",
+        Side::Head => "head of the range",
+        Side::Configuration => "commit to take configuration from",
     }
 }

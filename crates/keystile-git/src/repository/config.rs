@@ -19,6 +19,7 @@ pub(super) struct Settings {
     pub(super) work_tree: Option<PathBuf>,
     pub(super) promisor: Option<Promisor>,
     pub(super) origin_url: Option<String>,
+    pub(super) hooks_path: Option<String>,
 }
 
 /// Extensions that change nothing a reader must know, from git's `Documentation/technical/repository-version.txt`
@@ -57,6 +58,7 @@ impl Settings {
             work_tree: last(entries, "core.worktree").map(|path| path.to_path_lossy().into_owned()),
             promisor: promisor(entries),
             origin_url: origin_url.map(|url| without_credentials(&url.to_str_lossy())),
+            hooks_path: last(entries, "core.hookspath").map(|path| path.to_str_lossy().into_owned()),
         })
     }
 }

@@ -1,0 +1,203 @@
+//! `keystile scan`.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use keystile_git::{CommittedFiles, InspectOptions, Inspector, Progress, Repository, SourceReport};
+use keystile_scan::{ScanOptions, Scanner};
+
+use crate::assemble::assemble;
+use crate::cli::scan::{ScanArgs, When};
+use crate::config_files::{self, ConfigChoice, ConfigFiles, LoadedConfig};
+use crate::exceptions::Exceptions;
+use crate::exit::{Exit, UsageError};
+use crate::link::Remote;
+use crate::mask::Redaction;
+use crate::progress_display::ProgressDisplay;
+use crate::report::{self, Format, Options, Outcome, Report, TargetKind};
+use crate::scan_request::{Destination, Part, ScanRequest, Target};
+use crate::sources;
+use crate::terminal;
+
+/// Scans what `args` asks for.
+///
+/// # Errors
+/// As [`carry_out`], and for arguments that contradict each other.
+pub fn run(args: ScanArgs) -> anyhow::Result<Exit> {
+    carry_out(ScanRequest::from_args(args)?)
+}
+
+/// Scans, reports, and says how the process should end.
+///
+/// # Errors
+/// If the configuration can't be used, the source can't be read at all, or a report can't be written.
+pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
+    let started = Timestamp::now();
+    let files = config_files(&request)?;
+    let LoadedConfig { config, origin } = config_files::load(
+        &ConfigChoice {
+            flag: request.config.as_deref(),
+            skip_bad_rules: request.skip_bad_rules,
+            enable_rule: &request.enable_rule,
+            strict: request.strict,
+        },
+        &files,
+    )?;
+    let mut exceptions = Exceptions::read(&request, &files)?;
+    if request.verbose {
+        terminal::note(&format!("configuration: {origin} ({} rules)", config.rules.rules.len()));
+    }
+    let inspector = inspector(&request, config);
+    let source = read_source(&request, &inspector)?;
+    let rules = inspector.scanner.rules();
+    let findings = assemble(rules, source.occurrences);
+    if request.update_baseline {
+        exceptions.update_baseline(&findings)?;
+    }
+    let sorted = exceptions.apply(findings, rules);
+    let outcome = Outcome::of(sorted.reported.len(), &source.coverage, request.allow_incomplete);
+    let exit = match outcome {
+        Outcome::Clean => Exit::Clean,
+        Outcome::Findings => Exit::Findings(request.exit_code),
+        Outcome::Incomplete => Exit::Incomplete,
+    };
+    let mut suppressed = sorted.suppressed;
+    suppressed.inline = source.coverage.allowed_inline;
+    let report = Report {
+        rules,
+        findings: sorted.reported,
+        withheld: sorted.withheld,
+        coverage: source.coverage,
+        outcome,
+        exit_code: exit.code(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        target: report_target(&request.target),
+        suppressed,
+        unused: sorted.unused,
+        warnings: Vec::new(),
+        remote: remote(&request.target),
+        started,
+        finished: Timestamp::now(),
+    };
+    write_reports(&request, &report)?;
+    Ok(exit)
+}
+
+/// Where configuration and exceptions come from.
+fn config_files(request: &ScanRequest) -> anyhow::Result<ConfigFiles<'_>> {
+    let target = &request.target;
+    if let Some(revision) = &request.config_from {
+        let Target::Repository { repository, .. } = target else {
+            return Err(UsageError("--config-from names a commit, so it needs a repository".to_owned()).into());
+        };
+        return Ok(ConfigFiles::Commit(CommittedFiles::open(repository, revision)?));
+    }
+    Ok(match target {
+        Target::Repository { repository, .. } => match repository.work_tree() {
+            Some(top) => ConfigFiles::Folder(top.to_owned()),
+            None => ConfigFiles::Nowhere,
+        },
+        Target::Directory { paths, .. } => ConfigFiles::Folder(folder_of(paths)),
+        Target::StandardInput => ConfigFiles::Folder(PathBuf::from(".")),
+    })
+}
+
+/// The folder that is scanned; for single files the current one, as in gitleaks.
+fn folder_of(paths: &[PathBuf]) -> PathBuf {
+    match paths {
+        [one] if one.is_dir() => one.clone(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn inspector(request: &ScanRequest, config: keystile_scan::config::Config) -> Inspector {
+    let salt = config.salt.as_deref().map(|salt| keystile_scan::Salt::new(salt.as_bytes())).unwrap_or_default();
+    let options = ScanOptions {
+        decode_depth: request.decode_depth,
+        inline_allow: request.inline_allow,
+        strict: request.strict,
+        salt,
+        ..ScanOptions::default()
+    };
+    let archives = keystile_archive::Limits { depth: request.archive_depth, ..keystile_archive::Limits::default() };
+    Inspector {
+        scanner: Scanner::new(config.rules, options),
+        options: InspectOptions { skip_binary: request.skip_binary, max_bytes: request.max_bytes, archives },
+    }
+}
+
+fn read_source(request: &ScanRequest, inspector: &Inspector) -> anyhow::Result<SourceReport> {
+    let progress = Arc::new(Progress::default());
+    let _display = ProgressDisplay::start(&progress, request.progress);
+    sources::read(request, inspector, &progress)
+}
+
+fn report_target(target: &Target) -> report::Target {
+    let shown = |path: &Path| path.display().to_string();
+    match target {
+        Target::Repository { path, part, .. } => {
+            let (kind, range) = match part {
+                Part::Everything { .. } | Part::History => (TargetKind::History, None),
+                Part::Range(range) => (TargetKind::Range, Some(range.clone())),
+                Part::Staged | Part::Unstaged => (TargetKind::Staged, None),
+            };
+            report::Target { path: shown(path), kind, range }
+        }
+        Target::Directory { paths, .. } => {
+            let path = paths.iter().map(|path| shown(path)).collect::<Vec<_>>().join(" ");
+            report::Target { path, kind: TargetKind::Directory, range: None }
+        }
+        Target::StandardInput => report::Target { path: "-".to_owned(), kind: TargetKind::StandardInput, range: None },
+    }
+}
+
+fn remote(target: &Target) -> Option<Remote> {
+    let Target::Repository { repository, .. } = target else { return None };
+    Remote::parse(Repository::origin_url(repository)?, None)
+}
+
+/// Writes every report; a file is replaced whole or not at all. That the reader of standard output went away
+/// changes nothing about how the run ends.
+fn write_reports(request: &ScanRequest, report: &Report<'_>) -> anyhow::Result<()> {
+    for (format, destination) in &request.reports {
+        let to_terminal = *destination == Destination::StandardOutput;
+        if request.quiet && to_terminal && *format == Format::Human && report.outcome == Outcome::Clean {
+            continue;
+        }
+        let options = Options {
+            redaction: Redaction::from_percent(u32::from(request.redact_percent)),
+            color: to_terminal && wants_color(request.color),
+            width: (to_terminal && std::io::stdout().is_terminal()).then(terminal::width).flatten(),
+            verbose: request.verbose,
+        };
+        let mut text = Vec::new();
+        report::write(report, *format, &mut text, &options)?;
+        match destination {
+            Destination::StandardOutput => match std::io::stdout().write_all(&text) {
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+                written => written.context("while writing the report to standard output")?,
+            },
+            Destination::File(path) => {
+                crate::atomic_file::replace(path, &text)
+                    .with_context(|| format!("while writing the report to {}", path.display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `auto`: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>) or the terminal can't.
+fn wants_color(when: When) -> bool {
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => {
+            std::io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Where configuration and exceptions come from: the files beside the scanned content, or a commit.
+//!
+//! A check in CI takes them from the base of a change (`--config-from`), so that the change can't excuse
+//! itself.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use keystile_git::CommittedFiles;
+use keystile_scan::config::{Config, Loader};
+
+use crate::exit::UsageError;
+use crate::terminal;
+
+/// The folder of what a repository keeps for keystile.
+pub const FOLDER: &str = ".keystile";
+/// keystile's own configuration.
+pub const OWN_CONFIG: &str = ".keystile/scan.toml";
+/// gitleaks' configuration.
+pub const GITLEAKS_CONFIG: &str = ".gitleaks.toml";
+/// keystile's own list of ignored findings.
+pub const OWN_IGNORE: &str = ".keystile/ignore";
+/// gitleaks' list of ignored findings.
+pub const GITLEAKS_IGNORE: &str = ".gitleaksignore";
+/// The baseline that is used where it exists.
+pub const OWN_BASELINE: &str = ".keystile/baseline.json";
+
+/// The place that files without a flag are taken from.
+#[derive(Debug)]
+pub enum ConfigFiles<'a> {
+    /// A folder: the top of the work tree, or what is scanned.
+    Folder(PathBuf),
+    /// A commit.
+    Commit(CommittedFiles<'a>),
+    /// None: a bare repository.
+    Nowhere,
+}
+
+/// A file, with the name that messages give it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedText {
+    /// `path`, or `path at COMMIT`.
+    pub name: String,
+    /// Its content.
+    pub text: String,
+}
+
+impl ConfigFiles<'_> {
+    /// The file at `relative`, if there is one.
+    ///
+    /// # Errors
+    /// If it is there but can't be read, or is not UTF-8.
+    pub fn read(&self, relative: &str) -> anyhow::Result<Option<NamedText>> {
+        let (name, bytes) = match self {
+            Self::Nowhere => return Ok(None),
+            Self::Folder(folder) => {
+                let path = folder.join(relative);
+                match std::fs::read(&path) {
+                    Ok(bytes) => (path.display().to_string(), bytes),
+                    Err(error) if is_absent(&error) => return Ok(None),
+                    Err(error) => return Err(error).with_context(|| format!("while reading {}", path.display())),
+                }
+            }
+            Self::Commit(files) => match files.read(relative.into())? {
+                Some(bytes) => (format!("{relative} at {}", files.commit().to_hex_with_len(12)), bytes),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(NamedText { text: utf8(bytes, &name)?, name }))
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+fn utf8(bytes: Vec<u8>, name: &str) -> anyhow::Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        UsageError(format!("{name}:{line}: not UTF-8; save the file as UTF-8")).into()
+    })
+}
+
+/// Reads a file that the user named.
+///
+/// # Errors
+/// If it can't be read or is not UTF-8.
+pub fn read_named(path: &Path) -> anyhow::Result<NamedText> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).with_context(|| format!("while reading {name}"))?;
+    Ok(NamedText { text: utf8(bytes, &name)?, name })
+}
+
+/// How the configuration is chosen, beside the files that are lying around.
+#[derive(Debug, Default, Clone)]
+pub struct ConfigChoice<'a> {
+    /// `--config`.
+    pub flag: Option<&'a Path>,
+    /// Go on without bad rules.
+    pub skip_bad_rules: bool,
+    /// Use these rules alone; empty: all.
+    pub enable_rule: &'a [String],
+    /// Merge files exactly as gitleaks does.
+    pub strict: bool,
+}
+
+/// A configuration and where it came from.
+#[derive(Debug)]
+pub struct LoadedConfig {
+    /// The rules.
+    pub config: Config,
+    /// `--config rules.toml`, `.gitleaks.toml`, `the built-in rules`.
+    pub origin: String,
+}
+
+/// Finds and reads the configuration: flag, `KEYSTILE_CONFIG`, `GITLEAKS_CONFIG`, `GITLEAKS_CONFIG_TOML`
+/// (the text itself), `.keystile/scan.toml`, `.gitleaks.toml`, the built-in rules. An empty variable
+/// counts as not set. Warnings go to standard error.
+///
+/// # Errors
+/// If the chosen file can't be read or is wrong; each fault is named with file, line and column.
+pub fn load(choice: &ConfigChoice<'_>, files: &ConfigFiles<'_>) -> anyhow::Result<LoadedConfig> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let (found, origin, base) = if let Some(path) = choice.flag {
+        (Some(read_named(path)?), format!("--config {}", path.display()), Base::beside(path))
+    } else if let Some((name, path)) =
+        ["KEYSTILE_CONFIG", "GITLEAKS_CONFIG"].iter().find_map(|name| Some((*name, PathBuf::from(variable(name)?))))
+    {
+        let text = read_named(&path).with_context(|| format!("{name} names the configuration"))?;
+        (Some(text), format!("{name}={}", path.display()), Base::beside(&path))
+    } else if let Some(text) = variable("GITLEAKS_CONFIG_TOML") {
+        let name = "GITLEAKS_CONFIG_TOML".to_owned();
+        let text = utf8(text.into_encoded_bytes(), &name)?;
+        (Some(NamedText { name: name.clone(), text }), name, Base::Disk(PathBuf::new()))
+    } else if let Some(own) = files.read(OWN_CONFIG)? {
+        let origin = own.name.clone();
+        (Some(own), origin, Base::Files(FOLDER))
+    } else if let Some(gitleaks) = files.read(GITLEAKS_CONFIG)? {
+        let origin = gitleaks.name.clone();
+        (Some(gitleaks), origin, Base::Files(""))
+    } else {
+        (None, "the built-in rules".to_owned(), Base::Files(""))
+    };
+    let found = found.unwrap_or_else(|| NamedText {
+        name: "the built-in rules".to_owned(),
+        text: keystile_rules::BUILTIN.to_owned(),
+    });
+    let read = |path: &str| read_extended(path, &base, files);
+    let loader = Loader {
+        builtin: keystile_rules::BUILTIN,
+        read: &read,
+        skip_bad_rules: choice.skip_bad_rules,
+        strict: choice.strict,
+    };
+    let mut config = loader.load(&found.name, &found.text).map_err(|errors| {
+        let text: Vec<_> = errors.0.iter().map(|diagnostic| diagnostic.rendered.trim_end().to_owned()).collect();
+        UsageError(format!("the configuration can't be used\n{}", text.join("\n")))
+    })?;
+    for warning in &config.warnings {
+        terminal::warning(&format!("{}:{}:{}: {}", warning.file, warning.line, warning.column, warning.message));
+    }
+    enable_only(&mut config, choice.enable_rule)?;
+    if config.rules.rules.is_empty() {
+        return Err(UsageError(format!(
+            "{origin}: there is no rule in it, so nothing could be found; add rules, or `[extend]` with `useDefault = true`"
+        ))
+        .into());
+    }
+    Ok(LoadedConfig { config, origin })
+}
+
+/// What `[extend] path` is relative to.
+enum Base {
+    /// A folder on disk.
+    Disk(PathBuf),
+    /// A folder among the [`ConfigFiles`].
+    Files(&'static str),
+}
+
+impl Base {
+    fn beside(config: &Path) -> Self {
+        Self::Disk(config.parent().map(Path::to_owned).unwrap_or_default())
+    }
+}
+
+/// The file that `[extend] path` names: relative to the configuration's folder or, as gitleaks has it,
+/// to the current one. A configuration out of a commit reads only files of that commit.
+fn read_extended(path: &str, base: &Base, files: &ConfigFiles<'_>) -> Result<String, String> {
+    let say = |error: &dyn std::fmt::Display| format!("{path} can't be read: {error}");
+    let folder = match (base, files) {
+        (Base::Files(folder), ConfigFiles::Commit(_)) => {
+            let beside = if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") };
+            for candidate in [beside.as_str(), path] {
+                if let Some(file) = files.read(candidate).map_err(|error| say(&error))? {
+                    return Ok(file.text);
+                }
+            }
+            return Err(format!("{path} is not in that commit"));
+        }
+        (Base::Files(folder), ConfigFiles::Folder(top)) => top.join(folder),
+        (Base::Files(folder), ConfigFiles::Nowhere) => PathBuf::from(folder),
+        (Base::Disk(folder), _) => folder.clone(),
+    };
+    let beside = folder.join(path);
+    let chosen = if beside.exists() { beside } else { PathBuf::from(path) };
+    let bytes = std::fs::read(chosen).map_err(|error| say(&error))?;
+    utf8(bytes, path).map_err(|error| error.to_string())
+}
+
+/// Keeps the named rules, and those that they require (which report nothing themselves then).
+fn enable_only(config: &mut Config, ids: &[String]) -> anyhow::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for id in ids {
+        if config.rules.get(id).is_none() {
+            return Err(UsageError(format!(
+                "--enable-rule {id}: there is no such rule; `keystile rules list` shows them"
+            ))
+            .into());
+        }
+    }
+    let mut required: Vec<_> = ids
+        .iter()
+        .filter_map(|id| config.rules.get(id))
+        .flat_map(|rule| rule.required.clone())
+        .map(|other| other.id)
+        .collect();
+    required.retain(|id| !ids.iter().any(|enabled| enabled == id.as_str()));
+    config.rules.rules.retain(|rule| ids.iter().any(|id| id == rule.id.as_str()) || required.contains(&rule.id));
+    for rule in &mut config.rules.rules {
+        rule.skip_report |= required.contains(&rule.id);
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Exit statuses, the same for every command.
+
+use std::fmt;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Complete and clean: 0.
+    Clean,
+    /// Findings or violations: 1, or what `--exit-code` says.
+    Findings(u8),
+    /// Usage or configuration error, nothing done: 2.
+    Usage,
+    /// Something in scope could not be read or decided: 3.
+    Incomplete,
+}
+
+impl Exit {
+    /// The status as the shell sees it.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Findings(code) => code,
+            Self::Usage => 2,
+            Self::Incomplete => 3,
+        }
+    }
+
+    /// Of a scan: findings beside gaps are findings, gaps alone are never clean.
+    #[must_use]
+    pub fn of_scan(has_findings: bool, is_complete: bool, findings_code: u8) -> Self {
+        match (has_findings, is_complete) {
+            (true, _) => Self::Findings(findings_code),
+            (false, true) => Self::Clean,
+            (false, false) => Self::Incomplete,
+        }
+    }
+}
+
+/// The command can't be carried out as given, or the configuration can't be read; nothing was done.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_beside_gaps_are_findings_and_gaps_alone_are_incomplete() {
+        assert_eq!(Exit::of_scan(true, false, 1).code(), 1);
+        assert_eq!(Exit::of_scan(true, true, 9).code(), 9);
+        assert_eq!(Exit::of_scan(false, false, 1).code(), 3);
+        assert_eq!(Exit::of_scan(false, true, 1).code(), 0);
+    }
+}

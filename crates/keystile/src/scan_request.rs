@@ -1,0 +1,246 @@
+//! What a scan is asked for, resolved: the same whether it was asked for with keystile's or gitleaks' flags.
+
+use std::path::{Path, PathBuf};
+
+use keystile_git::Error;
+use keystile_git::Repository;
+use keystile_git::repository::Location;
+
+use crate::cli::scan::{Compat, ScanArgs, When};
+use crate::exit::UsageError;
+use crate::report::Format;
+
+/// A scan.
+#[derive(Debug)]
+pub struct ScanRequest {
+    /// What to scan.
+    pub target: Target,
+    /// Scan the messages of commits and tags as well.
+    pub messages: bool,
+    /// Scan unreachable objects as well.
+    pub unreachable: bool,
+    /// Rules to use.
+    pub config: Option<PathBuf>,
+    /// Go on without bad rules.
+    pub skip_bad_rules: bool,
+    /// Use these rules alone; empty: all.
+    pub enable_rule: Vec<String>,
+    /// Commit to take configuration and exceptions from.
+    pub config_from: Option<String>,
+    /// Keep gitleaks' faults.
+    pub strict: bool,
+    /// How deep encoded text is decoded.
+    pub decode_depth: u32,
+    /// How deep archives are opened.
+    pub archive_depth: u32,
+    /// Leave binary content out.
+    pub skip_binary: bool,
+    /// Leave larger content out.
+    pub max_bytes: Option<u64>,
+    /// Whether comments excuse.
+    pub inline_allow: bool,
+    /// Ignore files; `None`: those that lie around.
+    pub ignore_files: Option<Vec<PathBuf>>,
+    /// Known findings.
+    pub baseline: Option<PathBuf>,
+    /// Write the baseline.
+    pub update_baseline: bool,
+    /// Reports, the one for standard output first.
+    pub reports: Vec<(Format, Destination)>,
+    /// How much of a secret to hide: 100 all of it, 0 nothing.
+    pub redact_percent: u8,
+    /// Exit status when there are findings.
+    pub exit_code: u8,
+    /// An incomplete scan counts as complete.
+    pub allow_incomplete: bool,
+    /// Colour.
+    pub color: When,
+    /// Show progress.
+    pub progress: bool,
+    /// Print nothing where there is nothing to report.
+    pub quiet: bool,
+    /// Say more.
+    pub verbose: bool,
+    /// Threads.
+    pub threads: usize,
+    /// Reuse scans of delta bases.
+    pub delta: bool,
+    /// Check the id of every packed object.
+    pub verify_objects: bool,
+}
+
+/// Where a report goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Standard output.
+    StandardOutput,
+    /// A file; replaced whole.
+    File(PathBuf),
+}
+
+/// What to scan.
+#[derive(Debug)]
+pub enum Target {
+    /// A repository.
+    Repository {
+        /// It.
+        repository: Box<Repository>,
+        /// As the user named it.
+        path: PathBuf,
+        /// Which part of it.
+        part: Part,
+    },
+    /// Files as they lie.
+    Directory {
+        /// Folders and files.
+        paths: Vec<PathBuf>,
+        /// Leave out what ignore files name.
+        honour_ignore_files: bool,
+        /// Follow symbolic links.
+        follow_symlinks: bool,
+    },
+    /// Standard input.
+    StandardInput,
+}
+
+/// Which part of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// History, index and work tree.
+    Everything {
+        /// Leave out untracked files that ignore files name.
+        honour_ignore_files: bool,
+    },
+    /// All of the history.
+    History,
+    /// What these commits introduce.
+    Range(String),
+    /// What the commit about to be made adds.
+    Staged,
+    /// What the work tree's tracked files have that the index lacks (gitleaks' `--pre-commit`).
+    Unstaged,
+}
+
+/// gitleaks 8.30's default for `--max-decode-depth`.
+const STRICT_DECODE_DEPTH: u32 = 5;
+/// keystile's own.
+const DECODE_DEPTH: u32 = 2;
+/// keystile's own; gitleaks' is 0.
+const ARCHIVE_DEPTH: u32 = 2;
+
+impl ScanRequest {
+    /// What `args` asks for.
+    ///
+    /// # Errors
+    /// If the arguments contradict each other, or there is nothing at the path.
+    pub fn from_args(args: ScanArgs) -> anyhow::Result<Self> {
+        let target = target(&args)?;
+        let strict = args.compat == Compat::Strict;
+        let main = args.output.map_or(Destination::StandardOutput, Destination::File);
+        let mut reports = vec![(args.format, main)];
+        reports.extend(args.report.into_iter().map(|(format, file)| (format, Destination::File(file))));
+        Ok(Self {
+            target,
+            messages: args.messages,
+            unreachable: args.unreachable,
+            config: args.config,
+            skip_bad_rules: args.skip_bad_rules,
+            enable_rule: args.enable_rule,
+            config_from: args.config_from,
+            strict,
+            decode_depth: args.max_decode_depth.unwrap_or(if strict { STRICT_DECODE_DEPTH } else { DECODE_DEPTH }),
+            archive_depth: args.max_archive_depth.unwrap_or(if strict { 0 } else { ARCHIVE_DEPTH }),
+            skip_binary: args.skip_binary || strict,
+            max_bytes: args.max_target_megabytes.map(|megabytes| megabytes.saturating_mul(1_000_000)),
+            inline_allow: !args.no_inline_allow,
+            ignore_files: (!args.ignore_file.is_empty()).then_some(args.ignore_file),
+            baseline: args.baseline,
+            update_baseline: args.update_baseline,
+            reports,
+            redact_percent: if args.reveal { 0 } else { args.redact.unwrap_or(100) },
+            exit_code: args.exit_code,
+            allow_incomplete: args.allow_incomplete,
+            color: args.color,
+            progress: !args.no_progress && !args.quiet,
+            quiet: args.quiet,
+            verbose: args.verbose,
+            threads: threads(args.threads),
+            delta: !args.no_delta,
+            verify_objects: args.verify_objects,
+        })
+    }
+}
+
+/// As many threads as asked for, or as there are cores.
+#[must_use]
+pub fn threads(wanted: Option<std::num::NonZeroUsize>) -> usize {
+    wanted.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get)
+}
+
+fn target(args: &ScanArgs) -> anyhow::Result<Target> {
+    let usage = |message: String| Err(UsageError(message).into());
+    let of_repository = args.staged || args.range.is_some() || args.history_only;
+    if args.paths.iter().any(|path| path.as_os_str() == "-") {
+        if args.paths.len() > 1 || of_repository || args.dir {
+            return usage("`-` is standard input, and goes with no other source".to_owned());
+        }
+        return Ok(Target::StandardInput);
+    }
+    for path in &args.paths {
+        if path.symlink_metadata().is_err() {
+            return usage(format!("{}: there is no such file or folder", path.display()));
+        }
+    }
+    let directory = |paths: Vec<PathBuf>| Target::Directory {
+        paths,
+        honour_ignore_files: !args.no_ignore,
+        follow_symlinks: args.follow_symlinks,
+    };
+    if args.dir {
+        return Ok(directory(if args.paths.is_empty() { vec![".".into()] } else { args.paths.clone() }));
+    }
+    let path = match args.paths.as_slice() {
+        [] => Path::new("."),
+        [one] => one,
+        many if many.iter().all(|path| path.is_file()) && !of_repository => return Ok(directory(many.to_vec())),
+        _ => return usage("one repository at a time; with --dir any number of folders and files".to_owned()),
+    };
+    if path.is_file() {
+        if of_repository {
+            return usage(format!("{} is a file; name the repository", path.display()));
+        }
+        return Ok(directory(vec![path.to_owned()]));
+    }
+    let part = match &args.range {
+        Some(range) => Part::Range(range.clone()),
+        None if args.staged => Part::Staged,
+        None if args.history_only => Part::History,
+        None => Part::Everything { honour_ignore_files: !args.no_ignore },
+    };
+    match open_repository(path, args.paths.is_empty()) {
+        Ok(repository) => Ok(Target::Repository { repository: Box::new(repository), path: path.to_owned(), part }),
+        Err(Error::NotARepository { .. }) if !of_repository => Ok(directory(vec![path.to_owned()])),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens the repository at `path`. Where no path was given, git's environment variables count, as they do
+/// for git: a hook is started with them.
+///
+/// # Errors
+/// If there is none, or it can't be read.
+pub fn open_repository(path: &Path, with_environment: bool) -> Result<Repository, Error> {
+    let mut location = Location { path: path.to_owned(), ..Location::default() };
+    if with_environment {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        location.git_dir = variable("GIT_DIR").map(PathBuf::from);
+        location.common_dir = variable("GIT_COMMON_DIR").map(PathBuf::from);
+        location.work_tree = variable("GIT_WORK_TREE").map(PathBuf::from);
+        location.index_file = variable("GIT_INDEX_FILE").map(PathBuf::from);
+        location.object_directory = variable("GIT_OBJECT_DIRECTORY").map(PathBuf::from);
+        location.alternate_object_directories = variable("GIT_ALTERNATE_OBJECT_DIRECTORIES")
+            .map(|paths| std::env::split_paths(&paths).collect())
+            .unwrap_or_default();
+    }
+    Repository::open_at(&location)
+}

@@ -1,0 +1,8 @@
+//! The real binary on real repositories: what it finds, where, and how it ends.
+//!
+//! Every test builds what it scans with git itself, at fixed names and dates, in a folder of its own, and
+//! runs `keystile` with a scrubbed environment. Tokens are made at run time: no file here holds one.
+
+mod support;
+
+mod exits;

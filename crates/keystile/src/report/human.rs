@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use keystile_git::Coverage;
 use keystile_scan::rule::Severity;
 
+use super::advice;
 use super::coverage::{gap_kind, skip_reason};
 use super::text::{bytes, columns, count, printable, printable_code, subject, thousands};
 use super::view::{FindingView, OccurrenceView, PlaceKind, View, utc};
@@ -50,8 +51,7 @@ impl Page<'_> {
             Severity::Low => (style.blue(), "LOW"),
         };
         let (bold, dim, reset) = (style.bold(), style.dim(), style.reset());
-        let title = if finding.description.is_empty() { &finding.rule_id } else { &finding.description };
-        let title = printable(title.trim_end_matches('.'));
+        let title = printable(advice::title(finding));
         let rule = printable(&finding.rule_id);
         self.line(&format!("{bold}{code}{name}{reset}  {bold}{title}{reset}  {dim}[{rule}]{reset}"));
         if let Some(first) = finding.best_place() {
@@ -60,7 +60,7 @@ impl Page<'_> {
             self.more_places(finding, first);
         }
         self.line(&format!("  {dim}fingerprint{reset}  {}", finding.fingerprint));
-        self.line(&format!("  {dim}what to do{reset}   {}", advice(finding)));
+        self.line(&format!("  {dim}what to do{reset}   {}", advice::what_to_do(finding)));
         if let Some(remedy) = &finding.remedy {
             self.line(&format!("               {}", printable(remedy)));
         }
@@ -295,32 +295,8 @@ fn location(place: &OccurrenceView) -> String {
     }
 }
 
-/// What to do about a finding, by where it stands.
-fn advice(finding: &FindingView) -> &'static str {
-    let is = |kind: PlaceKind| finding.occurrences.iter().any(|place| place.kind == kind);
-    let committed = finding.occurrences.iter().any(|place| {
-        matches!(
-            place.kind,
-            PlaceKind::Commit | PlaceKind::CommitMessage | PlaceKind::TagMessage | PlaceKind::Unreachable
-        )
-    });
-    match (committed, finding.in_head) {
-        (true, Some(true)) => {
-            "revoke or rotate it first, then take it out of the file: whoever has a clone can read it in the history"
-        }
-        (true, _) => "revoke or rotate it: HEAD no longer has it, but whoever has a clone can read it",
-        (false, _) if is(PlaceKind::Index) => {
-            "not committed yet: take it out, stage the file again, and keep the value where secrets belong"
-        }
-        (false, _) if is(PlaceKind::WorkTree) => {
-            "not committed yet: take it out, and keep the value where secrets belong"
-        }
-        (false, _) => "take it out, and revoke or rotate it if anyone else could read this",
-    }
-}
-
 /// The one line to read.
-fn verdict(view: &View<'_>) -> String {
+pub(super) fn verdict(view: &View<'_>) -> String {
     let incomplete = if view.coverage.is_complete() { "" } else { ", and not everything could be read" };
     match view.findings.len() as u64 {
         0 if view.outcome == Outcome::Incomplete && !view.scanned_anything() => {

@@ -7,11 +7,17 @@
 pub mod text;
 pub mod view;
 
+mod advice;
 mod coverage;
+mod csv;
+mod gitlab;
 pub(crate) mod gitleaks;
 mod human;
 mod json;
 mod jsonl;
+mod junit;
+mod markdown;
+mod sarif;
 
 #[cfg(test)]
 pub(crate) mod sample;
@@ -176,13 +182,33 @@ pub enum Format {
     Json,
     /// One JSON document per line: each finding, then the coverage.
     Jsonl,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// One line per occurrence, for spreadsheets.
+    Csv,
+    /// `JUnit` XML, for test reports.
+    Junit,
+    /// GitLab's secret detection report.
+    Gitlab,
+    /// A comment on a pull request.
+    Markdown,
     /// gitleaks' JSON report, field for field.
     Gitleaks,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Human, Self::Json, Self::Jsonl, Self::Gitleaks];
+    pub const ALL: [Self; 9] = [
+        Self::Human,
+        Self::Json,
+        Self::Jsonl,
+        Self::Sarif,
+        Self::Csv,
+        Self::Junit,
+        Self::Gitlab,
+        Self::Markdown,
+        Self::Gitleaks,
+    ];
 
     /// Its name on the command line.
     #[must_use]
@@ -191,6 +217,11 @@ impl Format {
             Self::Human => "human",
             Self::Json => "json",
             Self::Jsonl => "jsonl",
+            Self::Sarif => "sarif",
+            Self::Csv => "csv",
+            Self::Junit => "junit",
+            Self::Gitlab => "gitlab",
+            Self::Markdown => "markdown",
             Self::Gitleaks => "gitleaks",
         }
     }
@@ -225,6 +256,11 @@ pub fn write(report: &Report<'_>, format: Format, out: &mut dyn Write, options: 
         Format::Human => human::write(&view, out, options),
         Format::Json => json::write(&view, out),
         Format::Jsonl => jsonl::write(&view, out),
+        Format::Sarif => sarif::write(&view, out),
+        Format::Csv => csv::write(&view, out),
+        Format::Junit => junit::write(&view, out),
+        Format::Gitlab => gitlab::write(&view, out),
+        Format::Markdown => markdown::write(&view, out),
         Format::Gitleaks => gitleaks::write(&view, out),
     }
 }

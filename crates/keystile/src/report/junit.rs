@@ -1,0 +1,115 @@
+//! The `junit` format: the XML that CI systems show as test results (as written by Ant's task and
+//! read by Jenkins and GitLab; there is no standard). Each finding is a failed test case, each gap in
+//! the coverage one with an error, so that neither an incomplete nor an empty scan shows as passed.
+
+use std::io::{self, Write};
+
+use super::advice::{sentence, state, title};
+use super::coverage::gap_kind;
+use super::human::covered;
+use super::text::{is_unsafe, printable};
+use super::view::{FindingView, View, utc};
+
+/// Places of a finding that are listed.
+const PLACES: usize = 20;
+
+pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let gaps = &view.coverage.gaps;
+    let failures = view.findings.len();
+    let is_empty = !view.scanned_anything();
+    // The scan itself is a test too: it passes if there is nothing to say against it.
+    let tests = failures + gaps.len() + 1;
+    let skipped = usize::from(is_empty);
+    let milliseconds = (view.finished.as_millisecond() - view.started.as_millisecond()).max(0);
+    let time = format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000);
+    let counts =
+        format!(r#"tests="{tests}" failures="{failures}" errors="{}" skipped="{skipped}" time="{time}""#, gaps.len());
+    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
+    writeln!(out, r#"<testsuites name="keystile" {counts}>"#)?;
+    let timestamp = utc(view.started);
+    writeln!(
+        out,
+        r#"  <testsuite name="keystile {}" {counts} timestamp="{}">"#,
+        view.target.kind.as_str(),
+        timestamp.trim_end_matches('Z')
+    )?;
+    for finding in &view.findings {
+        write_finding(out, finding)?;
+    }
+    for gap in gaps {
+        let (id, name) = gap_kind(gap.kind);
+        writeln!(out, r#"    <testcase classname="coverage.{id}" name="{}" time="0">"#, attribute(&gap.what))?;
+        let message = format!("not scanned: {name}: {}", gap.detail);
+        writeln!(out, r#"      <error type="{id}" message="{}"/>"#, attribute(&message))?;
+        writeln!(out, "    </testcase>")?;
+    }
+    writeln!(out, r#"    <testcase classname="coverage" name="scan" time="{time}">"#)?;
+    if is_empty {
+        writeln!(out, r#"      <skipped message="nothing was scanned"/>"#)?;
+    }
+    writeln!(out, "      <system-out>{}</system-out>", content(&covered(&view.coverage).join("\n")))?;
+    writeln!(out, "    </testcase>")?;
+    writeln!(out, "  </testsuite>\n</testsuites>")
+}
+
+fn write_finding(out: &mut dyn Write, finding: &FindingView) -> io::Result<()> {
+    let Some(best) = finding.best_place() else { return Ok(()) };
+    let place = match best.start.line {
+        0 => best.place_name(),
+        line => format!("{}:{line}", best.place_name()),
+    };
+    let line = if best.start.line > 0 { format!(r#" line="{}""#, best.start.line) } else { String::new() };
+    writeln!(
+        out,
+        r#"    <testcase classname="{}" name="{}" file="{}"{line} time="0">"#,
+        attribute(&finding.rule_id),
+        attribute(&format!("{place} ({})", &finding.fingerprint.to_string()[..8])),
+        attribute(&best.path_lossy())
+    )?;
+    let state = state(finding);
+    let message = if state.is_empty() { title(finding).to_owned() } else { format!("{} ({state})", title(finding)) };
+    writeln!(out, r#"      <failure type="{}" message="{}">"#, finding.severity_str(), attribute(&message))?;
+    let mut text = String::new();
+    for place in finding.occurrences.iter().take(PLACES) {
+        let name = printable(&place.place_name()).into_owned();
+        text.push_str(&name);
+        if place.start.line > 0 {
+            text.push_str(&format!(":{}:{}", place.start.line, place.start.column));
+        }
+        if let Some(commit) = &place.commit {
+            text.push_str(&format!(" in commit {} of {}", commit.id, commit.day()));
+        }
+        text.push('\n');
+    }
+    if finding.occurrences.len() > PLACES {
+        text.push_str(&format!("and {} more places\n", finding.occurrences.len() - PLACES));
+    }
+    text.push_str(&format!("{}\n", printable(&best.text.line)));
+    text.push_str(&format!("fingerprint {}\n{}\n", finding.fingerprint, sentence(finding)));
+    write!(out, "{}", content(&text))?;
+    writeln!(out, "</failure>\n    </testcase>")
+}
+
+/// Text in an attribute: in one line, escaped.
+fn attribute(text: &str) -> String {
+    content(&printable(text))
+}
+
+/// Text in an element. Characters that XML 1.0 does not have, or that hide text, are spelled out.
+fn content(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&apos;"),
+            '\n' | '\t' => escaped.push(character),
+            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            _ if is_unsafe(character) => escaped.push_str(&printable(character.encode_utf8(&mut [0; 4]))),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}

@@ -54,6 +54,11 @@ pub(super) fn state(finding: &FindingView) -> &'static str {
     });
     match (finding.in_head, is_kept) {
         (Some(true), _) => "in HEAD",
+        (Some(false), true)
+            if finding.occurrences.iter().any(|place| matches!(place.kind, PlaceKind::Index | PlaceKind::WorkTree)) =>
+        {
+            "not in HEAD"
+        }
         (Some(false), true) => "in history only",
         (Some(false), false) => "not committed",
         (None, _) => "",

@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use super::text::printable;
 use super::view::{CommitView, FindingView, OccurrenceView, View};
 
 /// The columns, in order. Names are those of the `json` format.
@@ -84,13 +85,26 @@ fn row(out: &mut dyn Write, cells: &[String]) -> io::Result<()> {
 
 /// A cell that is text to every reader.
 fn quote(cell: &str) -> String {
+    let cell = &spelled_out(cell);
     // The full-width signs are read as the plain ones by some programs; white space before them is skipped.
     let is_formula = cell.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '|', '%'])
         || cell.starts_with(['\t', '\r', '\n']);
     let guard = if is_formula { "'" } else { "" };
     if is_formula || cell.contains([',', '"', '\r', '\n', ';', '\t', '\'']) || cell.trim() != cell {
-        format!("\"{guard}{}\"", cell.replace('"', "\"\"").replace('\0', "\u{fffd}"))
+        format!("\"{guard}{}\"", cell.replace('"', "\"\""))
     } else {
-        cell.replace('\0', "\u{fffd}")
+        cell.to_owned()
     }
+}
+
+/// Control characters other than tabs and new lines, and what hides text, spelled out: such files are
+/// looked at in terminals too.
+fn spelled_out(cell: &str) -> String {
+    let is_space = |character: char| matches!(character, '\n' | '\r' | '\t');
+    cell.split_inclusive(is_space)
+        .map(|part| match part.strip_suffix(is_space) {
+            Some(text) => format!("{}{}", printable(text), &part[text.len()..]),
+            None => printable(part).into_owned(),
+        })
+        .collect()
 }

@@ -11,7 +11,7 @@ use keystile_scan::rule::Severity;
 
 use super::advice;
 use super::coverage::{gap_kind, skip_reason};
-use super::text::{bytes, columns, count, printable, printable_code, subject, thousands};
+use super::text::{bytes, columns, count, printable, printable_bytes, printable_code, subject, thousands};
 use super::view::{FindingView, OccurrenceView, PlaceKind, View, utc};
 use super::{Options, Outcome, TargetKind};
 use crate::mask::MASK;
@@ -288,7 +288,11 @@ impl Page<'_> {
 }
 
 fn location(place: &OccurrenceView) -> String {
-    let name = printable(&place.place_name()).into_owned();
+    let name = match place.path_encoded() {
+        // `\xff` says more than U+FFFD.
+        Some(_) => printable_bytes(&place.path),
+        None => printable(&place.place_name()).into_owned(),
+    };
     match place.start.line {
         0 => name,
         line => format!("{name}:{line}:{}", place.start.column),

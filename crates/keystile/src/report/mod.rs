@@ -10,6 +10,7 @@ pub mod view;
 mod advice;
 mod coverage;
 mod csv;
+pub mod fields;
 mod gitlab;
 pub(crate) mod gitleaks;
 mod human;

@@ -35,6 +35,19 @@ pub fn printable_code(text: &str) -> String {
     printable(&text.replace('\t', "    ")).into_owned()
 }
 
+/// [`printable`] for bytes: those that are not UTF-8 are spelled out as well.
+#[must_use]
+pub fn printable_bytes(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(&printable(chunk.valid()));
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
 /// Unicode's control characters and bidirectional formatting characters (UAX 9), plus what is
 /// invisible: CVE-2021-42574 is about such characters in source code.
 pub(crate) fn is_unsafe(character: char) -> bool {

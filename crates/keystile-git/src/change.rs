@@ -16,7 +16,7 @@ use crate::coverage::{Coverage, GapKind, SkipReason};
 use crate::inspect::{Inspection, Inspector, Located};
 use crate::object::{Kind, ObjectId};
 use crate::progress::Progress;
-use crate::reader::{EntryKind, ObjectReader, TreeEntry, Unread};
+use crate::reader::{EntryKind, ObjectReader, TreeEntry};
 
 /// What differs between a tree (or the index) and all of its parents.
 #[derive(Debug, Default)]
@@ -293,19 +293,20 @@ impl<'a, 'r> Introductions<'a, 'r> {
         }
     }
 
-    /// Whether the blob at `path` in the tree `root` has the secret.
-    pub(crate) fn has(
+    /// The names of what the blob at `path` in the tree `root` has.
+    pub(crate) fn fingerprints_in(
         &mut self,
         root: &ObjectId,
         path: &BStr,
-        fingerprint: Fingerprint,
         coverage: &mut Coverage,
-    ) -> bool {
+    ) -> HashSet<Fingerprint> {
         match self.reader.blob_at(root, path) {
-            Ok(Some(id)) => self.fingerprints(&id, path, coverage).contains(&fingerprint),
-            Ok(None) => false,
-            // Named where the tree was compared, or where the history was read.
-            Err(Unread::Missing | Unread::Corrupt(_)) => false,
+            Ok(Some(id)) => self.fingerprints(&id, path, coverage),
+            Ok(None) => HashSet::new(),
+            Err(why) => {
+                self.reader.gap(coverage, root, &format!("the way to {path} in HEAD"), &why);
+                HashSet::new()
+            }
         }
     }
 

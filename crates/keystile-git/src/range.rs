@@ -5,26 +5,25 @@
 //! one that a CI system makes for a pull request included; and what somebody adds while resolving a merge counts.
 
 mod commits;
-mod describe;
 pub(crate) mod revision;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bstr::{BStr, BString};
-use keystile_scan::{Occurrence, OccurrencePlace};
+use keystile_scan::{Fingerprint, Occurrence, OccurrencePlace};
 
 use crate::SourceReport;
 use crate::change::{Changes, Comparison, Introductions};
 use crate::coverage::{Coverage, GapKind};
 use crate::error::Error;
+use crate::graph::{commit_info, message};
 use crate::inspect::Inspector;
 use crate::object::ObjectId;
 use crate::progress::Progress;
 use crate::reader::ObjectReader;
 use crate::repository::Repository;
 use commits::{Range, RangeCommit};
-use describe::{commit_info, message};
 
 /// What of a range is scanned, besides content.
 #[derive(Debug, Clone, Default)]
@@ -126,12 +125,12 @@ fn find_introductions(
             continue;
         }
         let info = Arc::new(commit_info(&commit.id, &commit.data));
-        let mut still: HashMap<(BString, keystile_scan::Fingerprint), bool> = HashMap::new();
+        let mut in_head: HashMap<BString, HashSet<Fingerprint>> = HashMap::new();
         for (outer, (path, found)) in introduced {
-            let fingerprint = found.fingerprint;
-            let in_head = *still.entry((outer, fingerprint)).or_insert_with_key(|(outer, _)| {
-                introductions.has(&range.head_tree, outer.as_ref(), fingerprint, coverage)
-            });
+            let there = in_head
+                .entry(outer)
+                .or_insert_with_key(|outer| introductions.fingerprints_in(&range.head_tree, outer.as_ref(), coverage));
+            let in_head = there.contains(&found.fingerprint);
             let place = OccurrencePlace::Commit(info.clone());
             occurrences.push(Occurrence { place, path, symlink: None, found, in_head: Some(in_head) });
         }

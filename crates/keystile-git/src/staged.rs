@@ -41,9 +41,19 @@ pub fn scan(repository: &Repository, inspector: &Inspector, progress: &Progress)
     let changes = compare(&reader, &index, head, &mut coverage);
     let mut introductions = Introductions::new(&reader, inspector);
     introductions.scan(std::iter::once(&changes), &mut coverage, progress);
-    let occurrences = introductions
-        .of(&changes, "", &mut coverage)
-        .into_iter()
+    let occurrences = occurrences(&mut introductions, &changes, head, &mut coverage);
+    Ok(SourceReport { occurrences, coverage })
+}
+
+/// What `changes`, scanned before, introduce in the index.
+pub(crate) fn occurrences(
+    introductions: &mut Introductions<'_, '_>,
+    changes: &Changes,
+    head: Option<ObjectId>,
+    coverage: &mut Coverage,
+) -> Vec<Occurrence> {
+    let introduced = introductions.of(changes, "", coverage).into_iter();
+    introduced
         .map(|(_, (path, found))| Occurrence {
             place: OccurrencePlace::Index,
             path,
@@ -51,8 +61,7 @@ pub fn scan(repository: &Repository, inspector: &Inspector, progress: &Progress)
             found,
             in_head: head.map(|_| false),
         })
-        .collect();
-    Ok(SourceReport { occurrences, coverage })
+        .collect()
 }
 
 /// The tree of HEAD's commit; `None` where there is no commit yet, or none that can be read.

@@ -310,7 +310,6 @@ fn what_a_change_adds() {
 }
 
 #[test]
-#[ignore = "until the object store reads loose objects"]
 fn sha256_repositories_too() {
     let fixture = Fixture::with_args(&["--object-format=sha256"]);
     fixture.write("old.txt", token(1));

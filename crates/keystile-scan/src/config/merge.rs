@@ -124,10 +124,7 @@ fn attach(session: &mut Session<'_>, rules: &mut [RuleSyntax], targeted: Vec<Tar
 fn check(session: &mut Session<'_>, rule: &RuleSyntax) -> bool {
     let mark = session.mark();
     if rule.regex.is_none() && rule.path.is_none() {
-        let message = format!(
-            "rule `{}` has neither `regex` nor `path`, and extends no rule that has: it would find nothing",
-            rule.id.value
-        );
+        let message = "it has neither `regex` nor `path`, and extends no rule that has: it would find nothing";
         session.error(&rule.id.place, message);
     }
     if let (Some(regex), Some(group)) = (&rule.regex, &rule.secret_group)
@@ -140,7 +137,7 @@ fn check(session: &mut Session<'_>, rule: &RuleSyntax) -> bool {
         };
         session.error(&group.place, format!("`secretGroup` is {}, but {groups}", group.value));
     }
-    session.judge_rule(mark, &rule.id.value)
+    session.judge_rule(mark, Some(&rule.id.value))
 }
 
 /// Takes out the rules that require one that does not exist; those left out take others with them.
@@ -167,7 +164,7 @@ fn check_required(session: &mut Session<'_>, rules: &mut Vec<RuleSyntax>, mut le
                     session.error(&required.place, format!("it requires rule `{id}`, which does not exist"));
                 }
             }
-            let is_fine = session.judge_rule(mark, &rule.id.value);
+            let is_fine = session.judge_rule(mark, Some(&rule.id.value));
             if !is_fine {
                 left_out.push(rule.id.value.clone());
             }

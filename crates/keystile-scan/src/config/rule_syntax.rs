@@ -60,11 +60,11 @@ pub(super) fn read(
     fields.finish(session, "a rule", false);
 
     let Some(id) = id else {
-        session.error(place, "this rule has no `id`");
-        session.judge_rule(mark, "without id");
+        session.error(place, "it has no `id`");
+        session.judge_rule(mark, None);
         return Err(None);
     };
-    if !session.judge_rule(mark, &id.value) {
+    if !session.judge_rule(mark, Some(&id.value)) {
         return Err(Some(id.value));
     }
     Ok(RuleSyntax {

@@ -50,15 +50,18 @@ impl<'l> Session<'l> {
         self.remarks.len()
     }
 
-    /// Whether the rule `id` can be used: nothing said about it since `mark` was an error. With
-    /// `skip_bad_rules` the errors become warnings that name the rule.
-    pub(super) fn judge_rule(&mut self, mark: usize, id: &str) -> bool {
+    /// Whether a rule can be used: nothing said about it since `mark` was an error. The messages get its
+    /// id; with `skip_bad_rules` the errors become warnings.
+    pub(super) fn judge_rule(&mut self, mark: usize, id: Option<&str>) -> bool {
+        let name = id.map_or("a rule".to_owned(), |id| format!("rule `{id}`"));
         let mut is_fine = true;
         for remark in self.remarks[mark..].iter_mut().filter(|remark| remark.is_error) {
             is_fine = false;
             if self.loader.skip_bad_rules {
                 remark.is_error = false;
-                remark.message = format!("rule `{id}` is left out: {}", remark.message);
+                remark.message = format!("{name} is left out: {}", remark.message);
+            } else {
+                remark.message = format!("{name}: {}", remark.message);
             }
         }
         is_fine

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let store = ObjectStore::open(objects.as_ref(), HashKind::Sha1)?;
     let opened = start.elapsed();
-    let outcome = walk(&store, &Nothing, &WalkOptions { threads, check }, &Progress::default());
+    let outcome = walk(&store, &Nothing, &WalkOptions { threads, check, max_object_bytes: None }, &Progress::default());
     let mut out = std::io::stdout();
     writeln!(
         out,

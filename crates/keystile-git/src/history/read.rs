@@ -28,7 +28,7 @@ pub(super) fn read(
 ) -> (Graph, Contents, WalkOutcome) {
     let builder = Builder::new(store);
     let reader = Reader { builder: &builder, inspector, options, contents: Mutex::default() };
-    let walk_options = WalkOptions { threads: options.threads, check: options.check };
+    let walk_options = WalkOptions { threads: options.threads, check: options.check, ..WalkOptions::default() };
     let outcome = walk(store, &reader, &walk_options, progress);
     let contents = reader.contents.into_inner().unwrap_or_else(PoisonError::into_inner);
     (builder.finish(), contents, outcome)

@@ -10,7 +10,7 @@ use crate::object::{HashKind, ObjectId, oid};
 /// A pack's index; positions are in the order of the ids.
 pub(crate) enum PackIndex {
     /// The file beside the pack, mapped.
-    File(gix_pack::index::File),
+    File(Box<gix_pack::index::File>),
     /// Made by reading the pack.
     Memory(Vec<Indexed>),
 }
@@ -40,7 +40,7 @@ impl PackIndex {
         if actual.map_err(|error| error.to_string())? != file.index_checksum() {
             return Err("it does not match its own checksum".to_owned());
         }
-        let index = Self::File(file);
+        let index = Self::File(Box::new(file));
         if (1..index.len()).any(|at| index.id(at - 1) > index.id(at)) {
             return Err("its ids are not in order".to_owned());
         }

@@ -10,6 +10,15 @@ const TRUSTED: usize = 16 << 20;
 /// How much is given to zlib at once: its counters have 32 bits.
 const STEP: usize = 1 << 30;
 
+/// The largest object that is expanded unless another limit is given. git has no limit, but a delta of a kilobyte
+/// can make gigabytes, and twice that with every step of a chain.
+pub(crate) const MAX_OBJECT_BYTES: u64 = 4 << 30;
+
+/// An error if `size` is beyond `limit`.
+pub(crate) fn within(limit: u64, size: u64) -> Result<(), String> {
+    if size > limit { Err(format!("it has {size} bytes, more than the limit of {limit}")) } else { Ok(()) }
+}
+
 /// Bytes in a buffer that is used again and again without being cleared.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {

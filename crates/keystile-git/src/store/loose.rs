@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::index::plain_file;
-use super::inflate::{Buffer, Inflater};
+use super::inflate::{Buffer, Inflater, MAX_OBJECT_BYTES, within};
 use crate::coverage::{Gap, GapKind};
 use crate::object::{HashKind, Kind, ObjectId, oid};
 
@@ -113,6 +113,7 @@ fn decode(bytes: &[u8], id: &oid, inflater: &mut Inflater) -> Result<(Kind, Vec<
     }
     let (kind, size, header) = header(bytes, inflater)?;
     let whole = size.checked_add(header as u64).ok_or("its header claims a size beyond 64 bits")?;
+    within(MAX_OBJECT_BYTES, size)?;
     let mut out = Buffer::default();
     let used = inflater.exact(bytes, whole, &mut out)?;
     if used < bytes.len() {

@@ -28,6 +28,7 @@ use self::loose::LooseObjects;
 use self::number::{Ids, Numbering};
 use self::pack::{Pack, PackBytes};
 use self::read::BaseCache;
+pub(crate) use self::read::PlaceKey;
 use crate::coverage::{Gap, GapKind};
 use crate::error::Error;
 use crate::object::{HashKind, Kind, ObjectId, ObjectIndex, oid};

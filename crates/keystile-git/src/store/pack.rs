@@ -22,7 +22,7 @@ pub(crate) struct Pack {
 /// A pack file's bytes.
 pub(crate) enum PackBytes {
     /// Mapped. git never writes into a pack that has its name, so the bytes stay what they are.
-    Mapped(gix_pack::data::File),
+    Mapped(Box<gix_pack::data::File>),
     /// Read, since its header is broken and gix-pack maps none such.
     Memory(Vec<u8>),
 }
@@ -38,7 +38,7 @@ impl PackBytes {
     pub(crate) fn open(path: &Path, hash: HashKind) -> Result<Self, String> {
         plain_file(path)?;
         match gix_pack::data::File::at(path, hash) {
-            Ok(file) => Ok(Self::Mapped(file)),
+            Ok(file) => Ok(Self::Mapped(Box::new(file))),
             Err(_) => std::fs::read(path).map(Self::Memory).map_err(|error| error.to_string()),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::delta::Delta;
 use super::entry::Stored;
-use super::inflate::{Buffer, Inflater};
+use super::inflate::{Buffer, Inflater, MAX_OBJECT_BYTES, within};
 use super::{ObjectStore, ReadError, Source};
 use crate::object::{Kind, ObjectId, oid};
 
@@ -100,9 +100,10 @@ impl ObjectStore {
                 break Err("its chain of delta bases leads back to itself".to_owned());
             }
             trail.places.push(key);
-            let entry = match pack.entry(next, self.hash) {
+            let entry = pack.entry(next, self.hash).map_err(str::to_owned);
+            let entry = match entry.and_then(|entry| within(MAX_OBJECT_BYTES, entry.size).map(|()| entry)) {
                 Ok(entry) => entry,
-                Err(detail) => break Err(detail.to_owned()),
+                Err(detail) => break Err(detail),
             };
             match entry.stored {
                 Stored::Whole(kind) => {
@@ -139,6 +140,7 @@ impl ObjectStore {
             content = content.and_then(|(kind, base)| {
                 inflater.exact(&pack.entries()[entry.data..], entry.size, &mut packed)?;
                 delta.parse(packed.filled(), base.len()).map_err(|error| error.to_string())?;
+                within(MAX_OBJECT_BYTES, delta.size() as u64)?;
                 let mut out = Buffer::default();
                 delta.apply(packed.filled(), &base, out.room(delta.size(), 0)?);
                 let content = (kind, Arc::new(out.into_vec()));

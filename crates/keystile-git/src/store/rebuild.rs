@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::delta::Delta;
 use super::entry::{self, Entry, PACK_HEADER, Stored};
 use super::index::Indexed;
-use super::inflate::{Buffer, Inflater};
+use super::inflate::{Buffer, Inflater, MAX_OBJECT_BYTES, within};
 use crate::object::{HashKind, Kind, ObjectId};
 
 /// What a pack gave.
@@ -44,8 +44,14 @@ pub(crate) fn rebuild(pack: &[u8], announced: Option<u32>, hash: HashKind, outsi
     Rebuilt { entries, wrong }
 }
 
-/// The entries one after the other, and where and why that ended early.
-fn list(pack: &[u8], announced: Option<u32>, hash: HashKind) -> (Vec<(u64, Entry)>, Option<(u64, String)>) {
+/// An entry and its place.
+type Found = (u64, Entry);
+
+/// Where and why reading ended early.
+type Stopped = (u64, String);
+
+/// The entries one after the other.
+fn list(pack: &[u8], announced: Option<u32>, hash: HashKind) -> (Vec<Found>, Option<Stopped>) {
     let mut found = Vec::new();
     let mut at = PACK_HEADER as u64;
     let mut inflater = Inflater::new();
@@ -53,6 +59,7 @@ fn list(pack: &[u8], announced: Option<u32>, hash: HashKind) -> (Vec<(u64, Entry
     while announced.map_or((at as usize) < pack.len(), |announced| found.len() < announced as usize) {
         let read = entry::decode(pack, at, hash)
             .map_err(str::to_owned)
+            .and_then(|entry| within(MAX_OBJECT_BYTES, entry.size).map(|()| entry))
             .and_then(|entry| Ok((entry, inflater.exact(&pack[entry.data..], entry.size, &mut out)?)));
         match read {
             Ok((entry, used)) => {
@@ -67,11 +74,14 @@ fn list(pack: &[u8], announced: Option<u32>, hash: HashKind) -> (Vec<(u64, Entry
     (found, more)
 }
 
+/// Kind and content.
+type Object = (Kind, Vec<u8>);
+
 /// Decodes and hashes, from the whole entries along the deltas.
-fn resolve(pack: &[u8], found: Vec<(u64, Entry)>, hash: HashKind, outside: Outside<'_>) -> Vec<Indexed> {
+fn resolve(pack: &[u8], found: Vec<Found>, hash: HashKind, outside: Outside<'_>) -> Vec<Indexed> {
     let mut on_offset: HashMap<u64, Vec<usize>> = HashMap::new();
     let mut on_id: HashMap<ObjectId, Vec<usize>> = HashMap::new();
-    let mut work: Vec<(usize, Option<Rc<(Kind, Vec<u8>)>>)> = Vec::new();
+    let mut work: Vec<(usize, Option<Rc<Object>>)> = Vec::new();
     for (number, (_, entry)) in found.iter().enumerate() {
         match entry.stored {
             Stored::Whole(_) => work.push((number, None)),
@@ -89,6 +99,7 @@ fn resolve(pack: &[u8], found: Vec<(u64, Entry)>, hash: HashKind, outside: Outsi
                     (None, Stored::Whole(kind)) => Some((kind, packed.filled().to_vec())),
                     (Some(base), _) => {
                         delta.parse(packed.filled(), base.1.len()).ok()?;
+                        within(MAX_OBJECT_BYTES, delta.size() as u64).ok()?;
                         let mut out = Buffer::default();
                         delta.apply(packed.filled(), &base.1, out.room(delta.size(), 0).ok()?);
                         Some((base.0, out.into_vec()))

@@ -12,7 +12,7 @@ pub(super) const NONE: u32 = u32::MAX;
 
 /// The trees.
 pub(super) struct Forest {
-    /// Where each node's entry is; 0 for loose objects.
+    /// Where each node's entry is: a pack's offset, a loose object's position.
     offsets: Vec<u64>,
     /// Which position in its source's index a node has.
     positions: Vec<u32>,
@@ -59,7 +59,7 @@ impl Forest {
                     forest.positions.extend(entries.iter().map(|&(_, at)| at));
                 }
                 Source::Loose(loose) => {
-                    forest.offsets.resize(forest.offsets.len() + loose.ids.len(), 0);
+                    forest.offsets.extend(0..loose.ids.len() as u64);
                     forest.positions.extend(0..loose.ids.len() as u32);
                 }
             }
@@ -118,7 +118,7 @@ impl Forest {
         }
     }
 
-    /// The source of a node, its position in the source's index, and its place in the pack.
+    /// The source of a node, its position in the source's index, and its place there.
     pub(super) fn place(&self, store: &ObjectStore, node: u32) -> (usize, u32, u64) {
         let (source, _) = store.numbering().place(node);
         (source, self.positions[node as usize], self.offsets[node as usize])

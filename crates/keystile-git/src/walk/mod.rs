@@ -75,6 +75,8 @@ pub struct WalkOptions {
     pub threads: usize,
     /// How far content is checked.
     pub check: Check,
+    /// Larger packed objects are lost. `None`: 4 GiB, which is for loose objects as well.
+    pub max_object_bytes: Option<u64>,
 }
 
 /// What became of a walk.

@@ -14,9 +14,9 @@ use crate::object::{Kind, ObjectId};
 use crate::progress::Progress;
 use crate::store::delta::Delta;
 use crate::store::entry::Stored;
-use crate::store::inflate::{Buffer, Inflater};
+use crate::store::inflate::{Buffer, Inflater, MAX_OBJECT_BYTES, within};
 use crate::store::pack::Pack;
-use crate::store::{ObjectStore, Source};
+use crate::store::{ObjectStore, PlaceKey, Source};
 
 /// An object that others are based on, for as long as some of them are still to come.
 struct Expanded<K> {
@@ -188,31 +188,10 @@ impl<'a, V: Visitor> Thread<'a, V> {
             }),
             Source::Pack(pack) => self.decode(pack, at, offset, &id, &task.from, &mut out),
         };
-        let mut from = Some(task.from);
-        let kind = match decoded {
-            Ok(kind) => Some(kind),
-            Err(detail) => {
-                // What was decoded halfway is no base for what comes from elsewhere.
-                from = None;
-                let key =
-                    (source, if matches!(store.sources()[source], Source::Loose(_)) { u64::from(at) } else { offset });
-                match store.read_elsewhere(&id, key) {
-                    Ok(Some((kind, content))) => {
-                        out = Buffer::from(content);
-                        Some(kind)
-                    }
-                    other => {
-                        let detail = match other {
-                            Err(error) => format!("{detail}; nor can its other copies be read: {}", error.detail),
-                            Ok(_) => detail,
-                        };
-                        if let Some(index) = forest.first_place_of(store, task.node) {
-                            self.outcome.lost.push(Lost { index, id, detail });
-                        }
-                        None
-                    }
-                }
-            }
+        let (kind, from) = match decoded {
+            Ok(kind) => (Some(kind), Some(task.from)),
+            // What was decoded halfway is no base for what comes from elsewhere.
+            Err(detail) => (self.salvage(&task, &id, (source, offset), detail, &mut out), None),
         };
         let Some(kind) = kind else {
             let id = Arc::new(id);
@@ -233,6 +212,36 @@ impl<'a, V: Visitor> Thread<'a, V> {
         {
             self.put_back(base.data, true);
         }
+    }
+
+    /// The object from another place, or a note that it is lost.
+    fn salvage(
+        &mut self,
+        task: &Task<V::Kept>,
+        id: &ObjectId,
+        place: PlaceKey,
+        mut detail: String,
+        out: &mut Buffer,
+    ) -> Option<Kind> {
+        let Shared { store, forest, .. } = *self.shared;
+        let elsewhere = match task.from {
+            // Nothing is known to be wrong with the entry itself.
+            From::Circle => store.read(id),
+            _ => store.read_elsewhere(id, place),
+        };
+        match elsewhere {
+            Ok(Some((kind, content))) => {
+                *out = Buffer::from(content);
+                return Some(kind);
+            }
+            Ok(None) => {}
+            Err(_) if matches!(task.from, From::Circle) => {}
+            Err(error) => detail = format!("{detail}; nor can its other copies be read: {}", error.detail),
+        }
+        if let Some(index) = forest.first_place_of(store, task.node) {
+            self.outcome.lost.push(Lost { index, id: *id, detail });
+        }
+        None
     }
 
     /// Hands an object out, if this is its first place.
@@ -281,6 +290,8 @@ impl<'a, V: Visitor> Thread<'a, V> {
             From::Delta(base) => Some(base),
         };
         let entry = pack.entry(offset, store.hash())?;
+        let limit = options.max_object_bytes.unwrap_or(MAX_OBJECT_BYTES);
+        within(limit, entry.size)?;
         let bytes = pack.entries();
         let (kind, used) = match (entry.stored, base) {
             (Stored::Whole(kind), None) => (kind, self.inflater.exact(&bytes[entry.data..], entry.size, out)?),
@@ -288,6 +299,7 @@ impl<'a, V: Visitor> Thread<'a, V> {
                 let used = self.inflater.exact(&bytes[entry.data..], entry.size, &mut self.packed)?;
                 let data = base.data.filled();
                 self.delta.parse(self.packed.filled(), data.len()).map_err(|error| error.to_string())?;
+                within(limit, self.delta.size() as u64)?;
                 self.delta.apply(self.packed.filled(), data, out.room(self.delta.size(), 0)?);
                 (base.kind, used)
             }

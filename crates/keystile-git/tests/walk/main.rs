@@ -1,6 +1,10 @@
 //! The object store and the walk against real git: every object once, with the right bytes; damage
 //! named; nothing written.
 
+mod damage;
+mod hostile;
+mod layouts;
+mod packer;
 mod repository;
 mod seen;
 mod walking;

@@ -78,6 +78,15 @@ impl Repository {
         self.git(&["tag", "-a", "-m", "a tag", "v1"]);
     }
 
+    /// Further commits, that differ by round.
+    pub(crate) fn fill_more(&self, commits: usize, round: usize) {
+        for commit in 0..commits {
+            let lines: String = (0..100).map(|line| format!("{line} {}\n", line * round + commit)).collect();
+            self.write(&format!("more/{}", commit % 3), lines.as_bytes());
+            self.commit(&format!("round {round}, commit {commit}"));
+        }
+    }
+
     /// Puts everything into one pack with deltas.
     pub(crate) fn repack(&self) {
         self.git(&["repack", "-q", "-adf", "--depth=50", "--window=50"]);

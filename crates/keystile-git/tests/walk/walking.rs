@@ -8,7 +8,7 @@ use crate::repository::{Repository, files};
 use crate::seen::{assert_equal, see, see_only};
 
 fn all_options() -> Vec<WalkOptions> {
-    let options = |threads, check| WalkOptions { threads, check };
+    let options = |threads, check| WalkOptions { threads, check, ..WalkOptions::default() };
     vec![options(1, Check::Crc), options(0, Check::Crc), options(3, Check::Id)]
 }
 
@@ -101,7 +101,7 @@ fn a_visitors_panic_ends_the_walk_instead_of_hanging_it() {
     let repository = Repository::new();
     repository.fill(10);
     let store = repository.open();
-    let options = WalkOptions { threads: 4, check: Check::Crc };
+    let options = WalkOptions { threads: 4, check: Check::Crc, ..WalkOptions::default() };
     let result = std::panic::catch_unwind(|| walk(&store, &Panics, &options, &Progress::default()));
     let panic = result.expect_err("it is passed on");
     let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());

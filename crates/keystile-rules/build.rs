@@ -1,7 +1,7 @@
 //! Joins the rule files into the one document that is embedded, and refuses to build a bad one.
 //!
-//! Every pattern is translated and parsed here by the code that reads a user's configuration, so a
-//! released keystile can't fail on its own rules.
+//! Every pattern is translated, parsed and compiled here by the code that does so with a user's
+//! configuration, so a released keystile can't fail on its own rules.
 #![allow(clippy::print_stdout, reason = "a build script talks to cargo on standard output")]
 
 use std::error::Error;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use keystile_scan::config::Loader;
+use keystile_scan::{ScanOptions, Scanner};
 use toml::{Table, Value};
 
 /// Keys that only the tests and the reference need.
@@ -36,29 +37,36 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let compact = compact(&joined.parse::<Table>()?)?;
 
-    check(&joined, &starts)?;
+    let faults = faults(&joined, &starts);
+    if !faults.is_empty() {
+        faults.iter().for_each(|fault| println!("cargo::error={fault}"));
+        return Err("the built-in rules are not in order".into());
+    }
     fs::write(Path::new(&env::var("OUT_DIR")?).join("builtin.toml"), compact)?;
     Ok(())
 }
 
-/// Reads the document as a user's would be read; warnings count as errors here.
-fn check(joined: &str, starts: &[(usize, String)]) -> Result<(), Box<dyn Error>> {
+/// What is wrong with the document when it is read as a user's would be, and compiled. Warnings count.
+fn faults(joined: &str, starts: &[(usize, String)]) -> Vec<String> {
     let refuse = |_: &str| Err("the built-in rules extend nothing".to_owned());
     let loader = Loader { builtin: "", read: &refuse, skip_bad_rules: false, strict: false };
     let diagnostics = match loader.load("rules", joined) {
+        Ok(config) if config.warnings.is_empty() => {
+            let failures = Scanner::new(config.rules, ScanOptions::default()).check_all().err().unwrap_or_default();
+            return failures.iter().map(|failure| format!("{}: {}", failure.rule, failure.message)).collect();
+        }
         Ok(config) => config.warnings,
         Err(errors) => errors.0,
     };
-    if diagnostics.is_empty() {
-        return Ok(());
-    }
-    let mut message = String::from("the built-in rules are not in order:\n");
-    for diagnostic in &diagnostics {
-        let line = diagnostic.line as usize;
+    let place = |line: u32| {
+        let line = line as usize;
         let (start, file) = starts.iter().rev().find(|(start, _)| *start < line).unwrap_or(&starts[0]);
-        writeln!(message, "rules/{file}:{}:{}: {}", line - start, diagnostic.column, diagnostic.message)?;
-    }
-    Err(message.into())
+        format!("rules/{file}:{}", line - start)
+    };
+    diagnostics
+        .iter()
+        .map(|diagnostic| format!("{}:{}: {}", place(diagnostic.line), diagnostic.column, diagnostic.message))
+        .collect()
 }
 
 /// The same rules in as few bytes as is reasonable.

@@ -93,6 +93,20 @@ fn command<S: AsRef<OsStr>>(path: &Path, args: &[S]) -> Command {
     command
 }
 
+/// Makes a commit of a tree, dated as asked for; returns its id.
+pub(crate) fn commit_tree(path: &Path, tree: &str, parents: &[&str], message: &str, seconds: u64) -> String {
+    let mut args = vec!["commit-tree", tree, "-m", message];
+    for parent in parents {
+        args.extend(["-p", parent]);
+    }
+    let date = format!("@{seconds} +0000");
+    let mut command = command(path, &args);
+    command.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
+    let output = command.output().expect("git is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 /// A made-up token that no tool takes for a credential: `kst_` and sixteen letters made from `seed`.
 pub(crate) fn token(seed: u64) -> String {
     let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);

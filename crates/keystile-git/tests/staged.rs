@@ -419,7 +419,8 @@ fn what_can_not_be_read_is_a_gap() {
         fs::remove_file(&path).expect("loose");
         fs::write(&path, content).expect("written");
     };
-    let cases: &[(&str, &dyn Fn(&Fixture), GapKind)] = &[
+    type Damage<'a> = (&'a str, &'a dyn Fn(&Fixture), GapKind);
+    let cases: &[Damage<'_>] = &[
         (
             "a cut index",
             &|f| {

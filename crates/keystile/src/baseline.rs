@@ -380,3 +380,207 @@ impl GitleaksRecord {
         (self.entropy - values.entropy).abs() < 1e-4
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::report::sample::{self, commit, found, occurrence};
+
+    /// One finding at two places.
+    fn finding(secret: &str) -> Finding {
+        let mut found = found(0, "github-pat", secret, &format!("x = {secret}"), (3, 5));
+        found.matched = keystile_scan::SecretBytes::new(format!("x = {secret}").as_bytes());
+        let found = Arc::new(found);
+        sample::finding(
+            "github-pat",
+            &found,
+            vec![
+                occurrence(OccurrencePlace::Commit(commit('a', "title\n\nbody\n")), b"src/a.rs", &found, Some(false)),
+                occurrence(OccurrencePlace::WorkTree, b"b.rs", &found, Some(false)),
+            ],
+        )
+    }
+
+    fn kept(baseline: &mut Baseline, findings: Vec<Finding>, strict: bool) -> Vec<String> {
+        let applied = baseline.apply(findings, &sample::rules(), strict);
+        let places = applied.kept.iter().flat_map(|finding| &finding.occurrences);
+        places.map(|place| place.path.to_string()).collect()
+    }
+
+    #[test]
+    fn what_was_written_is_known_and_holds_no_secret() {
+        let secret = sample::token();
+        let findings = [finding(&secret), finding("another-one")];
+        let text = Baseline::default().updated(&findings, false);
+        assert!(!text.contains(&secret) && !text.contains("another-one"), "{text}");
+        let mut baseline = Baseline::parse("f", text.as_bytes()).expect("ours");
+        assert_eq!(baseline.len(), 2);
+        assert_eq!(
+            kept(&mut baseline, vec![finding("another-one"), finding("third-one")], false),
+            ["src/a.rs", "b.rs"]
+        );
+        let obsolete = baseline.obsolete();
+        assert_eq!(obsolete.len(), 1);
+        assert_eq!(obsolete[0].entry, format!("{} (src/a.rs:github-pat:3)", findings[0].fingerprint));
+        assert_eq!((obsolete[0].file.as_str(), obsolete[0].line), ("f", None));
+    }
+
+    #[test]
+    fn a_path_in_a_baseline_holds_no_secret_either() {
+        let secret = sample::token();
+        let mut finding = finding(&secret);
+        finding.occurrences[0].path = format!("dir/{secret}.txt").into();
+        let text = Baseline::default().updated(&[finding], false);
+        assert!(!text.contains(&secret), "{text}");
+        assert!(text.contains("dir/REDACTED.txt"), "{text}");
+    }
+
+    #[test]
+    fn the_order_of_findings_does_not_matter() {
+        let (one, two) = (finding("one-secret"), finding("two-secret"));
+        let text = Baseline::default().updated(&[one.clone(), two.clone()], false);
+        assert_eq!(text, Baseline::default().updated(&[two.clone(), one.clone(), two], false));
+        assert_eq!(text.lines().count(), 7, "one line for each finding: {text}");
+        assert_eq!(Baseline::default().updated(&[], false), "{\n  \"keystile_baseline\": 1,\n  \"findings\": []\n}\n");
+    }
+
+    #[test]
+    fn an_update_drops_what_is_gone_unless_the_scan_was_partial() {
+        let text = Baseline::default().updated(&[finding("one-secret"), finding("two-secret")], false);
+        for (keep_unseen, expected) in [(false, 1), (true, 2)] {
+            let mut baseline = Baseline::parse("f", text.as_bytes()).expect("ours");
+            kept(&mut baseline, vec![finding("one-secret")], false);
+            let updated = baseline.updated(&[finding("one-secret")], keep_unseen);
+            assert_eq!(Baseline::parse("f", updated.as_bytes()).expect("ours").len(), expected, "{keep_unseen}");
+        }
+    }
+
+    /// A report of gitleaks, made with the fields that `change` changes.
+    fn gitleaks(finding: &Finding, options: Redaction, change: impl Fn(&mut serde_json::Value)) -> Baseline {
+        let rules = sample::rules();
+        let report = crate::report::Report { findings: vec![finding.clone()], ..sample::report(&rules) };
+        let options = crate::report::Options { redaction: options, ..Default::default() };
+        let text = sample::render_with(&report, crate::report::Format::Gitleaks, &options);
+        let mut records: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        records.as_array_mut().expect("a list").iter_mut().for_each(change);
+        Baseline::parse("f", records.to_string().as_bytes()).expect("gitleaks'")
+    }
+
+    #[test]
+    fn gitleaks_records_are_compared_field_by_field() {
+        type Change = (&'static str, serde_json::Value);
+        let other = || serde_json::Value::from("other");
+        // (field, value, known by default, known with --compat=strict)
+        let cases: Vec<(Option<Change>, bool, bool)> = vec![
+            (None, true, true),
+            (Some(("RuleID", other())), false, false),
+            (Some(("File", other())), false, false),
+            (Some(("StartLine", 4.into())), false, false),
+            (Some(("EndLine", 4.into())), false, false),
+            (Some(("StartColumn", 6.into())), true, false),
+            (Some(("StartColumn", 7.into())), false, false),
+            (Some(("Secret", other())), false, false),
+            (Some(("Match", other())), false, false),
+            (Some(("Commit", other())), false, false),
+            (Some(("Entropy", 1.into())), false, false),
+            (Some(("Description", other())), true, false),
+            (Some(("Author", other())), true, false),
+            (Some(("Date", other())), true, false),
+            (Some(("Message", other())), true, false),
+            (Some(("Fingerprint", other())), true, true),
+            (Some(("Tags", serde_json::json!(["other"]))), true, true),
+        ];
+        let finding = finding(&sample::token());
+        for (change, lenient, strict) in cases {
+            let make = || {
+                gitleaks(&finding, Redaction::Off, |record| {
+                    if let Some((field, value)) = &change {
+                        record[*field] = value.clone();
+                    }
+                })
+            };
+            assert_eq!(kept(&mut make(), vec![finding.clone()], false).is_empty(), lenient, "{change:?}");
+            assert_eq!(kept(&mut make(), vec![finding.clone()], true).is_empty(), strict, "{change:?}, strict");
+        }
+    }
+
+    #[test]
+    fn redacted_gitleaks_records_are_compared_by_place() {
+        let one = finding(&sample::token());
+        for redaction in [Redaction::Full, Redaction::Part(20)] {
+            let mut baseline = gitleaks(&one, redaction, |_| {});
+            assert!(kept(&mut baseline, vec![one.clone()], true).is_empty(), "{redaction:?}");
+            let mut moved = one.clone();
+            moved.occurrences[1].path = "elsewhere".into();
+            assert_eq!(kept(&mut baseline, vec![moved], true), ["elsewhere"], "{redaction:?}");
+        }
+    }
+
+    #[test]
+    fn gitleaks_records_that_match_nothing_are_named() {
+        let mut baseline = gitleaks(&finding(&sample::token()), Redaction::Full, |_| {});
+        kept(&mut baseline, vec![], false);
+        let entries: Vec<_> = baseline.obsolete().into_iter().map(|unused| unused.entry).collect();
+        assert_eq!(entries, ["b.rs:github-pat:3".to_owned(), format!("{}:src/a.rs:github-pat:3", "a".repeat(40))]);
+    }
+
+    #[test]
+    fn what_is_no_baseline_is_refused_with_the_cure() {
+        let cases = [
+            ("", "EOF"),
+            ("{}", "no `keystile_baseline`"),
+            ("{\"keystile_baseline\": 2, \"new\": 1}", "use a newer keystile"),
+            ("{\"keystile_baseline\": 1}", "missing field `findings`"),
+            ("{\"keystile_baseline\": 1, \"findings\": [], \"x\": 1}", "unknown field"),
+            (
+                "{\"keystile_baseline\": 1, \"findings\": [{\"rule_id\": \"r\", \"path\": \"p\", \"line\": 1, \"commit\": null, \"fingerprint\": \"x\"}]}",
+                "32 hexadecimal digits",
+            ),
+            ("[{\"File\": \"a\"}]", "record 1 has no RuleID"),
+            ("[1]", "invalid type"),
+        ];
+        for (text, expected) in cases {
+            let message = Baseline::parse("f.json", text.as_bytes()).expect_err(text).to_string();
+            assert!(message.contains(expected) && message.starts_with("f.json: "), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn writing_replaces_the_file_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("new/baseline.json");
+        write(&path, "{\"one\"}").expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("mode");
+        let link = folder.path().join("link.json");
+        std::os::unix::fs::symlink(&path, &link).expect("link");
+        write(&link, "{\"two\"}").expect("written");
+        assert_eq!(fs::read_to_string(&path).expect("read"), "{\"two\"}");
+        assert_eq!(fs::metadata(&path).expect("metadata").permissions().mode() & 0o777, 0o640);
+        assert!(fs::symlink_metadata(&link).expect("metadata").is_symlink());
+        let left: Vec<_> = fs::read_dir(folder.path().join("new")).expect("read").collect();
+        assert_eq!(left.len(), 1, "no temporary file stays: {left:?}");
+    }
+
+    #[test]
+    fn a_report_of_gitleaks_is_not_replaced() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("gitleaks.json");
+        fs::write(&path, " [\n]").expect("written");
+        let error = write(&path, "{}").expect_err("refused").to_string();
+        assert!(error.contains("report of gitleaks"), "{error}");
+        assert_eq!(fs::read_to_string(&path).expect("read"), " [\n]");
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("is-a-folder");
+        fs::create_dir(&path).expect("a folder");
+        write(&path, "{}").expect_err("a folder can't be replaced");
+        assert!(path.is_dir());
+        assert_eq!(fs::read_dir(folder.path()).expect("read").count(), 1);
+    }
+}

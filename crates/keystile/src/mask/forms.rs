@@ -1,7 +1,7 @@
 //! The ways in which tools write a secret down without an escape character that could be undone.
 
 /// Forms shorter than this say too little about the secret, and mask too much of anything else.
-const MIN_FORM: usize = 8;
+const MIN_FORM: usize = 4;
 
 /// Lines of a secret of several lines (a private key) shorter than this are not masked by themselves.
 const MIN_LINE: usize = 16;

@@ -58,7 +58,7 @@ impl Masker {
         }
         if cuts.is_empty() && !found.secret.is_empty() {
             // The secret is in there in a form that was not recognised: show nothing rather than it.
-            return MaskedText { text: MASK.into(), masks: vec![0..MASK.len()] };
+            return MaskedText { text: MASK.into(), masks: std::iter::once(0..MASK.len()).collect() };
         }
         self.replace(text, &mut cuts)
     }

@@ -24,10 +24,7 @@ impl Unescaped {
 pub(super) fn all(text: &[u8]) -> impl Iterator<Item = Unescaped> + '_ {
     type Step = fn(&[u8]) -> Option<(char, usize, bool)>;
     let kinds: [(u8, Step); 3] = [(b'%', percent), (b'\\', backslash), (b'&', entity)];
-    kinds
-        .into_iter()
-        .filter(|(lead, _)| text.contains(lead))
-        .filter_map(|(lead, step)| undo(text, lead, |rest| step(rest)))
+    kinds.into_iter().filter(|(lead, _)| text.contains(lead)).filter_map(|(lead, step)| undo(text, lead, step))
 }
 
 /// `step` says what an escape stands for: a character, or (`true`) the byte with that value, and

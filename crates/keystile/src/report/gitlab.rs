@@ -135,3 +135,93 @@ fn messages(view: &View<'_>) -> Vec<Value> {
 fn time(utc: &str) -> &str {
     utc.trim_end_matches('Z')
 }
+
+#[cfg(test)]
+mod tests {
+    use keystile_git::Coverage;
+    use serde_json::Value;
+
+    use super::super::{Format, Report, sample};
+    use super::*;
+
+    fn report(report: &Report<'_>) -> Value {
+        serde_json::from_str(&sample::render(report, Format::Gitlab)).expect("JSON")
+    }
+
+    /// GitLab's schema comes in no package of a registry, so what it asks for is written down here:
+    /// every required field and every pattern of version 15.0.7.
+    #[test]
+    fn what_the_schema_requires() {
+        let rules = sample::rules();
+        for report in [report(&sample::report(&rules)), report(&sample::empty(&rules))] {
+            let text = |value: &Value, at: &str| {
+                let text = value.pointer(at).and_then(Value::as_str).unwrap_or_else(|| panic!("{at} in {value}"));
+                assert!(!text.is_empty(), "{at}");
+                text.to_owned()
+            };
+            assert_eq!(text(&report, "/version"), "15.0.7");
+            for tool in ["analyzer", "scanner"] {
+                for field in ["id", "name", "version", "vendor/name"] {
+                    text(&report, &format!("/scan/{tool}/{field}"));
+                }
+                assert!(text(&report, &format!("/scan/{tool}/url")).starts_with("https://"));
+            }
+            assert_eq!(text(&report, "/scan/type"), "secret_detection");
+            for time in ["start_time", "end_time"] {
+                let time = text(&report, &format!("/scan/{time}"));
+                assert!(time.parse::<jiff::civil::DateTime>().is_ok() && time.len() == 19, "{time}");
+            }
+            assert!(["success", "failure"].contains(&text(&report, "/scan/status").as_str()));
+            for message in report["scan"]["messages"].as_array().expect("a list") {
+                assert!(["info", "warn", "fatal"].contains(&text(message, "/level").as_str()));
+                text(message, "/value");
+            }
+            for one in report["vulnerabilities"].as_array().expect("a list") {
+                assert_eq!(text(one, "/id").len(), 36);
+                assert!(text(one, "/name").chars().count() <= 255);
+                assert!(
+                    ["Info", "Unknown", "Low", "Medium", "High", "Critical"].contains(&text(one, "/severity").as_str())
+                );
+                assert!(text(one, "/solution").len() <= 7000);
+                for field in ["type", "name", "value"] {
+                    text(one, &format!("/identifiers/0/{field}"));
+                }
+                text(one, "/location/commit/sha");
+                for (_, detail) in one["details"].as_object().expect("an object") {
+                    assert_eq!((text(detail, "/type").as_str(), text(detail, "/name").is_empty()), ("text", false));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_vulnerability_per_place_with_an_id_of_its_own() {
+        let rules = sample::rules();
+        let one = report(&sample::report(&rules));
+        let ids: std::collections::BTreeSet<String> =
+            one["vulnerabilities"].as_array().expect("a list").iter().map(|one| one["id"].to_string()).collect();
+        assert_eq!(ids.len(), 7);
+        assert_eq!(one, report(&sample::report(&rules)), "the same in every run");
+    }
+
+    #[test]
+    fn places_in_commits_and_outside_of_them() {
+        let rules = sample::rules();
+        let report = report(&sample::report(&rules));
+        let first = &report["vulnerabilities"][0];
+        assert_eq!(first["location"]["commit"]["sha"], "1".repeat(40));
+        assert_eq!(first["location"]["file"], "src/a b#c.rs");
+        assert_eq!((&first["location"]["start_line"], &first["severity"]), (&json!(12), &json!("Critical")));
+        assert_eq!(report["vulnerabilities"][3]["location"]["commit"]["sha"], NO_COMMIT);
+        assert_eq!(report["vulnerabilities"][2]["location"].get("file"), None, "a commit message is no file");
+    }
+
+    #[test]
+    fn gaps_are_a_failure() {
+        let rules = sample::rules();
+        assert_eq!(report(&sample::report(&rules))["scan"]["status"], "failure");
+        assert_eq!(report(&sample::empty(&rules))["scan"]["status"], "success");
+        let nothing = report(&Report { coverage: Coverage::default(), ..sample::empty(&rules) });
+        assert_eq!(nothing["scan"]["messages"][0]["value"], "Nothing was scanned");
+    }
+}

@@ -223,3 +223,55 @@ fn go_float(number: f64) -> String {
     let number = number as f32;
     if number != 0.0 && number.abs() < 1e-6 { format!("{number:e}") } else { format!("{number}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Expected values are what Go 1.24's `encoding/json` wrote in reports of gitleaks 8.30.1.
+    #[test]
+    fn strings_as_go_writes_them() {
+        let cases: [(&[u8], &str); 7] = [
+            (b"plain", r#""plain""#),
+            (b"n\xffame", r#""n\ufffdame""#),
+            (b"\xe2\x82", r#""\ufffd\ufffd""#),
+            ("sub <j> & \u{2028}x".as_bytes(), r#""sub \u003cj\u003e \u0026 \u2028x""#),
+            (b"a\"b\\c\n\r\t\x08\x0c\x00\x1b", r#""a\"b\\c\n\r\t\b\f\u0000\u001b""#),
+            ("\u{fffd}\u{7f}ä".as_bytes(), "\"\u{fffd}\u{7f}ä\""),
+            (b"", r#""""#),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(go_string(text), expected);
+        }
+    }
+
+    #[test]
+    fn entropy_is_a_float32() {
+        let cases = [(4.503_056_049_346_924, "4.503056"), (4.884_183_883_666_992, "4.884184"), (4.0, "4"), (0.0, "0")];
+        for (number, expected) in cases {
+            assert_eq!(go_float(number), expected);
+        }
+    }
+
+    #[test]
+    fn messages_as_gitleaks_has_them() {
+        let cases = [
+            ("one\n", "one"),
+            ("one\ntwo \n\nthree\n\n\n\nfour  \n five\n\n", "one two\n\nthree\n\nfour\n five"),
+            ("\n\n  one\n", "one"),
+            ("a\tb\n\näc\td", "a       b\n\näc      d"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(message(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn tags_of_decoding() {
+        assert_eq!(decoding_tags(&[]), Vec::<String>::new());
+        assert_eq!(decoding_tags(&["base64"]), ["decoded:base64", "decode-depth:1"]);
+        assert_eq!(decoding_tags(&["base64", "hex"]), ["decoded:hex", "decoded:base64", "decode-depth:2"]);
+        assert_eq!(decoding_tags(&["utf-16"]), Vec::<String>::new());
+    }
+}

@@ -389,14 +389,148 @@ impl Style {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Format, sample};
+    use std::sync::Arc;
+
+    use keystile_git::Coverage;
+    use keystile_scan::OccurrencePlace;
+
+    use super::super::sample::{self, commit, finding, found, occurrence};
+    use super::super::text::{columns, is_unsafe};
+    use super::super::{Format, Options, Outcome, Report};
 
     #[test]
     fn sample_report() {
         let rules = sample::rules();
-        let report = sample::render(&sample::report(&rules), Format::Human);
-        assert!(report.contains("3 secrets found in 7 places, 1 of them in HEAD, and not everything could be read."));
-        let report = sample::render(&sample::empty(&rules), Format::Human);
-        assert!(report.starts_with("No secrets found.\n"), "{report}");
+        insta::assert_snapshot!(sample::snapshot(&sample::report(&rules), Format::Human), @r#"
+        CRITICAL  A GitHub personal access token  [github-pat]
+          docs/\xffguide.md:12:14  in HEAD
+          commit       222222222222  2026-01-01  Ann Example: add docs | `x` <b>
+          link         https://github.com/keystile/sample/blob/2222222222222222222222222222222222222222/docs/%FFguide.md?plain=1#L12
+              12 | let token = "REDACTED"; // REDACTED
+          also at      src/a b#c.rs:12:14  111111111111  2026-01-01
+          also at      commit message:12:14  111111111111  2026-01-01
+          also at      =cmd|' /C calc'!A0:12:14  in the work tree
+          fingerprint  <fingerprint 2>
+          what to do   revoke or rotate it first, then take it out of the file: whoever has a clone can read it in the history
+                       Delete it in the account's settings.
+
+        HIGH  A private key  [private-key]
+          keys/id.pem:1:1  in history only
+          commit       333333333333  2026-01-01  Ann Example: keys
+          link         https://github.com/keystile/sample/blob/3333333333333333333333333333333333333333/keys/id.pem#L1-L4
+               1 | REDACTED
+          fingerprint  <fingerprint 1>
+          what to do   revoke or rotate it: HEAD no longer has it, but whoever has a clone can read it
+
+        MEDIUM  A value that looks like an API key  [generic-api-key]
+          deploy/secret.yaml:3:7  staged
+          encoded      base64
+               3 | data: REDACTED # x
+          also at      old.zip!inner/secret.yaml:3:7
+          fingerprint  <fingerprint 0>
+          what to do   revoke or rotate it, and take it out of what is to be committed: whoever has a clone can read it in the history
+
+        3 secrets found in 7 places, 1 of them in HEAD, and not everything could be read.
+          target       history, index and work tree of repo
+          scanned      1,234 commits, 5,676 of 5,678 blobs (1.50 GB)
+          scanned      12 of 12 files (34.6 kB)
+          scanned      1,237 messages
+          scanned      1 entry of archives
+          left out     1: larger than the limit, 50.0 MB (big.bin)
+          left out     2: a symbolic link (link, …)
+          not shown    1 finding by an ignore file
+          not shown    2 findings in the baseline
+          note         2 replace refs are not followed
+          not scanned  1 part of what is in scope could not be read:
+                       missing object: ffffffffffffffffffffffffffffffffffffffff: the blob is not there: fetch it again
+          unused       .keystile/ignore:7: src/old.rs:github-pat:3 matches nothing any more
+          warning      rules.toml:3:1: unknown key
+          no secret?   put its fingerprint and a reason into .keystile/ignore, or keystile:allow into its line
+          exit status  1: findings  (2.5 s, 2026-01-02T03:04:07Z)
+        "#);
+    }
+
+    #[test]
+    fn nothing_found() {
+        let rules = sample::rules();
+        insta::assert_snapshot!(sample::snapshot(&sample::empty(&rules), Format::Human), @r#"
+        No secrets found.
+          target       files under .
+          scanned      1 of 1 file (10 B)
+          exit status  0: complete and clean  (2.5 s, 2026-01-02T03:04:07Z)
+        "#);
+    }
+
+    #[test]
+    fn nothing_scanned_is_not_nothing_found() {
+        let rules = sample::rules();
+        let nothing = Report { coverage: Coverage::default(), ..sample::empty(&rules) };
+        let text = sample::render(&nothing, Format::Human);
+        assert!(text.starts_with("Nothing was scanned: there is nothing in scope.\n"), "{text}");
+        assert!(!text.contains("No secrets found"), "{text}");
+
+        let mut unread = Report { outcome: Outcome::Incomplete, exit_code: 3, ..nothing };
+        unread.coverage.gap(keystile_git::GapKind::CorruptPack, "pack-1", "cut short");
+        let text = sample::render(&unread, Format::Human);
+        assert!(text.starts_with("Nothing was scanned, because what is in scope could not be read.\n"), "{text}");
+        assert!(text.contains("exit status  3: incomplete, so not clean"), "{text}");
+
+        let allowed = Report { outcome: Outcome::Clean, exit_code: 0, ..unread };
+        let text = sample::render(&allowed, Format::Human);
+        assert!(text.contains("exit status  0: clean as far as it could be read (--allow-incomplete)"), "{text}");
+    }
+
+    #[test]
+    fn the_terminal_obeys_nothing_but_our_colours() {
+        let rules = sample::rules();
+        let report = sample::report(&rules);
+        let plain = sample::render(&report, Format::Human);
+        let odd = plain.chars().filter(|character| *character != '\n').find(|character| is_unsafe(*character));
+        assert_eq!(odd, None);
+
+        let options = Options { color: true, ..Options::default() };
+        let mut colored = sample::render_with(&report, Format::Human, &options);
+        for code in [0, 1, 2, 31, 32, 33, 34, 35, 36] {
+            colored = colored.replace(&format!("\u{1b}[{code}m"), "");
+        }
+        assert_eq!(colored, plain);
+    }
+
+    #[test]
+    fn code_and_commits_are_cut_to_the_terminal() {
+        let rules = sample::rules();
+        let secret = sample::token();
+        let line = format!("漢字 = \"{secret}\" {}", "漢字x".repeat(200));
+        let found = Arc::new(found(0, "github-pat", &secret, &line, (7, 7)));
+        let place = OccurrencePlace::Commit(commit('1', &"long story ".repeat(20)));
+        let findings = vec![finding("github-pat", &found, vec![occurrence(place, b"a", &found, Some(true))])];
+        let report = Report { findings, ..sample::report(&rules) };
+        for width in [40, 60, 81, 120] {
+            let options = Options { width: Some(width), ..Options::default() };
+            let text = sample::render_with(&report, Format::Human, &options);
+            let cut: Vec<&str> =
+                text.lines().filter(|line| line.contains(" | ") || line.contains("commit  ")).collect();
+            assert_eq!(cut.len(), 2, "{text}");
+            for line in cut {
+                let used: usize = line.chars().map(columns).sum();
+                assert!(used <= width && used + 4 > width, "{width}: {used}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_lists_are_cut_and_say_so() {
+        let rules = sample::rules();
+        let secret = sample::token();
+        let found = Arc::new(found(0, "github-pat", &secret, &secret, (1, 1)));
+        let places =
+            (0..300).map(|number| occurrence(OccurrencePlace::File, format!("file-{number}").as_bytes(), &found, None));
+        let report =
+            Report { findings: vec![finding("github-pat", &found, places.collect())], ..sample::report(&rules) };
+        let text = sample::render(&report, Format::Human);
+        assert_eq!(text.matches("file-").count(), 6, "{text}");
+        assert!(text.contains("… 294 more places (--verbose lists all)"), "{text}");
+        let options = Options { verbose: true, ..Options::default() };
+        assert_eq!(sample::render_with(&report, Format::Human, &options).matches("file-").count(), 300);
     }
 }

@@ -113,3 +113,79 @@ fn content(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use keystile_git::Coverage;
+
+    use super::super::{Format, Report, sample};
+    use super::*;
+
+    #[test]
+    fn sample_report() {
+        let rules = sample::rules();
+        insta::assert_snapshot!(sample::snapshot(&sample::report(&rules), Format::Junit), @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="keystile" tests="5" failures="3" errors="1" skipped="0" time="2.500">
+          <testsuite name="keystile history" tests="5" failures="3" errors="1" skipped="0" time="2.500" timestamp="2026-01-02T03:04:05">
+            <testcase classname="github-pat" name="docs/�guide.md:12 (<print 2>)" file="docs/�guide.md" line="12" time="0">
+              <failure type="critical" message="A GitHub personal access token (in HEAD)">
+        src/a b#c.rs:12:14 in commit 1111111111111111111111111111111111111111 of 2026-01-01
+        docs/�guide.md:12:14 in commit 2222222222222222222222222222222222222222 of 2026-01-01
+        commit message:12:14 in commit 1111111111111111111111111111111111111111 of 2026-01-01
+        =cmd|&apos; /C calc&apos;!A0:12:14
+        let token = &quot;REDACTED&quot;; // REDACTED
+        fingerprint <fingerprint 2>
+        Revoke or rotate it first, then take it out of the file: whoever has a clone can read it in the history. Delete it in the account&apos;s settings.
+        </failure>
+            </testcase>
+            <testcase classname="private-key" name="keys/id.pem:1 (<print 1>)" file="keys/id.pem" line="1" time="0">
+              <failure type="high" message="A private key (in history only)">
+        keys/id.pem:1:1 in commit 3333333333333333333333333333333333333333 of 2026-01-01
+        REDACTED
+        fingerprint <fingerprint 1>
+        Revoke or rotate it: HEAD no longer has it, but whoever has a clone can read it.
+        </failure>
+            </testcase>
+            <testcase classname="generic-api-key" name="deploy/secret.yaml:3 (<print 0>)" file="deploy/secret.yaml" line="3" time="0">
+              <failure type="medium" message="A value that looks like an API key (not in HEAD)">
+        deploy/secret.yaml:3:7
+        old.zip!inner/secret.yaml:3:7
+        data: REDACTED # x
+        fingerprint <fingerprint 0>
+        Revoke or rotate it, and take it out of what is to be committed: whoever has a clone can read it in the history.
+        </failure>
+            </testcase>
+            <testcase classname="coverage.missing_object" name="ffffffffffffffffffffffffffffffffffffffff" time="0">
+              <error type="missing_object" message="not scanned: missing object: the blob is not there: fetch it again"/>
+            </testcase>
+            <testcase classname="coverage" name="scan" time="2.500">
+              <system-out>1,234 commits, 5,676 of 5,678 blobs (1.50 GB)
+        12 of 12 files (34.6 kB)
+        1,237 messages
+        1 entry of archives</system-out>
+            </testcase>
+          </testsuite>
+        </testsuites>
+        "#);
+    }
+
+    #[test]
+    fn a_clean_scan_passes_and_an_empty_one_is_skipped() {
+        let rules = sample::rules();
+        let clean = sample::render(&sample::empty(&rules), Format::Junit);
+        assert!(clean.contains(r#"tests="1" failures="0" errors="0" skipped="0""#), "{clean}");
+        assert!(!clean.contains("<skipped"), "{clean}");
+        let nothing = Report { coverage: Coverage::default(), ..sample::empty(&rules) };
+        let nothing = sample::render(&nothing, Format::Junit);
+        assert!(nothing.contains(r#"<skipped message="nothing was scanned"/>"#), "{nothing}");
+        assert!(nothing.contains(r#"skipped="1""#), "{nothing}");
+    }
+
+    #[test]
+    fn text_is_escaped_and_legal() {
+        assert_eq!(content("<a b='c' d=\"e\">&\n"), "&lt;a b=&apos;c&apos; d=&quot;e&quot;&gt;&amp;\n");
+        assert_eq!(content("]]>\u{0}\u{1b}\u{ffff}"), "]]&gt;\\x00\\x1b\u{fffd}");
+        assert_eq!(attribute("a\nb\u{202e}"), "a\\nb\\u{202e}");
+    }
+}

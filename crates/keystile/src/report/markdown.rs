@@ -17,6 +17,8 @@ use super::view::{FindingView, OccurrenceView, View};
 
 /// So many findings are listed.
 const FINDINGS: usize = 25;
+/// No finding is begun behind so many bytes.
+const BYTES: usize = 40_000;
 /// So many places of each.
 const PLACES: usize = 3;
 /// So many gaps, unused entries and warnings.
@@ -32,15 +34,20 @@ pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
     let _ = writeln!(page, "### {sign} keystile: {}\n", verdict(view).trim_end_matches('.'));
     if !view.findings.is_empty() {
         page.push_str("| | What | Where | Line |\n|---|---|---|---|\n");
+        let mut shown = 0;
         for finding in view.findings.iter().take(FINDINGS) {
+            if page.len() > BYTES {
+                break;
+            }
             row(&mut page, finding);
+            shown += 1;
         }
-        if view.findings.len() > FINDINGS {
-            let _ = writeln!(page, "\n… and {} more findings.", view.findings.len() - FINDINGS);
+        if view.findings.len() > shown {
+            let _ = writeln!(page, "\n… and {} more findings.", view.findings.len() - shown);
         }
         page.push_str("\n<details><summary>What to do</summary>\n\n");
         let mut advices: Vec<String> = Vec::new();
-        for finding in view.findings.iter().take(FINDINGS) {
+        for finding in view.findings.iter().take(shown) {
             let advice = format!("- {}: {}", text(title(finding)), text(&sentence(finding)));
             if !advices.contains(&advice) {
                 advices.push(advice);
@@ -50,7 +57,7 @@ pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         page.push_str(
             "\n- No secret? Put its fingerprint and a reason into <code>.keystile/ignore</code>, or <code>keystile:allow</code> into its line.\n",
         );
-        for finding in view.findings.iter().take(FINDINGS) {
+        for finding in view.findings.iter().take(shown) {
             let _ = writeln!(page, "- <code>{}</code> {}", finding.fingerprint, text(title(finding)));
         }
         page.push_str("\n</details>\n");
@@ -121,11 +128,17 @@ fn list(page: &mut String, title: &str, entries: Vec<String>) {
         return;
     }
     let _ = writeln!(page, "\n**{title}**\n");
+    let mut shown = 0;
     for entry in entries.iter().take(ENTRIES) {
+        // Whole entries only: one cut inside of an element would spill over into the next.
+        if page.len() + entry.len() > BYTES + 15_000 {
+            break;
+        }
         let _ = writeln!(page, "- {entry}");
+        shown += 1;
     }
-    if entries.len() > ENTRIES {
-        let _ = writeln!(page, "- … and {} more", entries.len() - ENTRIES);
+    if entries.len() > shown {
+        let _ = writeln!(page, "- … and {} more", entries.len() - shown);
     }
 }
 
@@ -146,4 +159,96 @@ fn text(source: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use keystile_git::Coverage;
+    use keystile_scan::OccurrencePlace;
+
+    use super::super::{Format, Report, sample};
+    use super::*;
+
+    #[test]
+    fn sample_report() {
+        let rules = sample::rules();
+        insta::assert_snapshot!(sample::snapshot(&sample::report(&rules), Format::Markdown), @r#"
+        ### ❌ keystile: 3 secrets found in 7 places, 1 of them in HEAD, and not everything could be read
+
+        | | What | Where | Line |
+        |---|---|---|---|
+        | critical | A GitHub personal access token<br><code>github-pat</code><br>in HEAD | <a href="https://github.com/keystile/sample/blob/2222222222222222222222222222222222222222/docs/%FFguide.md?plain=1#L12"><code>docs/�guide&#46;md&#58;12</code></a> in <code>222222222222</code><br><a href="https://github.com/keystile/sample/blob/1111111111111111111111111111111111111111/src/a%20b%23c.rs#L12"><code>src/a b&#35;c&#46;rs&#58;12</code></a> in <code>111111111111</code><br><a href="https://github.com/keystile/sample/commit/1111111111111111111111111111111111111111"><code>commit message&#58;12</code></a> in <code>111111111111</code><br>… and 1 more | <code>let token &#61; &#34;REDACTED&#34;; // REDACTED</code> |
+        | high | A private key<br><code>private-key</code><br>in history only | <a href="https://github.com/keystile/sample/blob/3333333333333333333333333333333333333333/keys/id.pem#L1-L4"><code>keys/id&#46;pem&#58;1</code></a> in <code>333333333333</code> | <code>REDACTED</code> |
+        | medium | A value that looks like an API key<br><code>generic-api-key</code><br>not in HEAD | <code>deploy/secret&#46;yaml&#58;3</code><br><code>old&#46;zip&#33;inner/secret&#46;yaml&#58;3</code> | <code>data&#58; REDACTED &#35; x</code> |
+
+        <details><summary>What to do</summary>
+
+        - A GitHub personal access token: Revoke or rotate it first, then take it out of the file&#58; whoever has a clone can read it in the history&#46; Delete it in the account's settings&#46;
+        - A private key: Revoke or rotate it&#58; HEAD no longer has it, but whoever has a clone can read it&#46;
+        - A value that looks like an API key: Revoke or rotate it, and take it out of what is to be committed&#58; whoever has a clone can read it in the history&#46;
+        - No secret? Put its fingerprint and a reason into <code>.keystile/ignore</code>, or <code>keystile:allow</code> into its line.
+        - <code><fingerprint 2></code> A GitHub personal access token
+        - <code><fingerprint 1></code> A private key
+        - <code><fingerprint 0></code> A value that looks like an API key
+
+        </details>
+
+        **Not scanned**
+
+        - missing object: <code>ffffffffffffffffffffffffffffffffffffffff</code>: the blob is not there&#58; fetch it again
+
+        **Unused exceptions**
+
+        - <code>&#46;keystile/ignore&#58;7</code> <code>src/old&#46;rs&#58;github-pat&#58;3</code> matches nothing any more
+
+        **Warnings**
+
+        - rules&#46;toml&#58;3&#58;1&#58; unknown key
+
+        <sub>Scanned: 1,234 commits, 5,676 of 5,678 blobs (1.50 GB); 12 of 12 files (34.6 kB); 1,237 messages; 1 entry of archives. keystile 0&#46;0&#46;0</sub>
+        "#);
+    }
+
+    #[test]
+    fn nothing_scanned_is_no_tick() {
+        let rules = sample::rules();
+        let clean = sample::render(&sample::empty(&rules), Format::Markdown);
+        assert!(clean.starts_with("### ✅ keystile: No secrets found\n"), "{clean}");
+        let nothing = Report { coverage: Coverage::default(), ..sample::empty(&rules) };
+        let nothing = sample::render(&nothing, Format::Markdown);
+        assert!(nothing.starts_with("### ⚠️ keystile: Nothing was scanned"), "{nothing}");
+    }
+
+    #[test]
+    fn text_is_never_syntax() {
+        let hostile = "|`<img src=x onerror=y>`|[a](b)![c](d)@someone *b* _i_ ~s~ # h\nhttp://x www.x &lt; \\|\u{202e}";
+        let text = text(hostile);
+        assert_eq!(text.matches('&').count(), text.matches("&#").count(), "{text}");
+        for sign in ['|', '`', '<', '>', '[', ']', '!', '@', '*', '_', '~', '\\', '\n', '.', '\u{202e}'] {
+            assert!(!text.contains(sign), "{sign:?} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_comment_has_a_limit() {
+        let rules = sample::rules();
+        let commit = sample::commit('1', "m");
+        let findings = (0..500).map(|number| {
+            let secret = format!("{}-{number}", sample::token());
+            let line = format!("{secret}{}", "`|<>".repeat(1000));
+            let found = Arc::new(sample::found(0, "github-pat", &secret, &line, (1, 1)));
+            let places = (0..50).map(|file| {
+                let path = format!("{}{file}", "a|b/".repeat(30));
+                sample::occurrence(OccurrencePlace::Commit(commit.clone()), path.as_bytes(), &found, Some(true))
+            });
+            sample::finding("github-pat", &found, places.collect())
+        });
+        let report = Report { findings: findings.collect(), ..sample::report(&rules) };
+        let text = sample::render(&report, Format::Markdown);
+        assert!(text.len() < 65_536, "{}", text.len());
+        assert!(text.contains(" more findings."), "says what is left out");
+        assert!(text.contains("… and 47 more |"), "says what is left out");
+    }
 }

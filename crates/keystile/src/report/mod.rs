@@ -21,6 +21,10 @@ mod markdown;
 mod sarif;
 
 #[cfg(test)]
+mod checked;
+#[cfg(test)]
+mod prop;
+#[cfg(test)]
 pub(crate) mod sample;
 
 use std::io::{self, Write};

@@ -267,3 +267,118 @@ fn security_severity(severity: Severity) -> &'static str {
         Severity::Low => "2.0",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use keystile_scan::OccurrencePlace;
+
+    use super::super::{Format, Report, sample};
+    use super::*;
+
+    fn log(report: &Report<'_>) -> Value {
+        serde_json::from_str(&sample::render(report, Format::Sarif)).expect("JSON")
+    }
+
+    #[test]
+    fn a_result_per_finding() {
+        let rules = sample::rules();
+        let report = sample::report(&rules);
+        let run = &log(&report)["runs"][0];
+        let results = run["results"].as_array().expect("a list");
+        assert_eq!(results.len(), 3);
+        let result = &results[0];
+        assert_eq!(result["ruleId"], "github-pat");
+        assert_eq!(
+            run["tool"]["driver"]["rules"][result["ruleIndex"].as_u64().expect("an index") as usize]["id"],
+            "github-pat"
+        );
+        assert_eq!(result["level"], "error");
+        assert_eq!(
+            result["message"]["text"],
+            "A GitHub personal access token (in HEAD), in 4 places. Revoke or rotate it first, then take it out of the file: \
+             whoever has a clone can read it in the history. Delete it in the account's settings."
+        );
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"], json!({ "uri": "docs/%FFguide.md", "uriBaseId": "%SRCROOT%" }));
+        assert_eq!(place["region"], json!({ "startLine": 12, "startColumn": 14, "endLine": 12, "endColumn": 54 }));
+        let fingerprint = report.findings[2].fingerprint.to_string();
+        assert_eq!(
+            result["partialFingerprints"],
+            json!({ "primaryLocationLineHash": format!("{}:1", &fingerprint[..16]), "keystileFingerprint/v1": fingerprint })
+        );
+        assert_eq!(result["properties"]["commit"], "2".repeat(40));
+        let related = result["relatedLocations"].as_array().expect("a list");
+        assert_eq!(related.len(), 3);
+        assert_eq!(related[1]["logicalLocations"][0]["fullyQualifiedName"], "1".repeat(40), "a commit message");
+        assert_eq!(results[1]["properties"]["commit"], "3".repeat(40), "of a finding that only the history has");
+        assert_eq!(results[1]["properties"]["inHead"], false);
+    }
+
+    #[test]
+    fn rules_say_how_bad_and_what_to_do() {
+        let rules = sample::rules();
+        let log = log(&sample::report(&rules));
+        let found: Vec<_> = log["runs"][0]["tool"]["driver"]["rules"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|rule| {
+                let get = |at: &str| rule.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+                assert!(get("/help/text").contains("rotate") || get("/help/text").contains("Delete"), "{rule}");
+                assert_eq!(get("/helpUri"), "https://docs.example.org/tokens");
+                (get("/id"), get("/properties/security-severity"), get("/defaultConfiguration/level"))
+            })
+            .collect();
+        let expected =
+            [("generic-api-key", "5.5", "warning"), ("github-pat", "9.5", "error"), ("private-key", "8.0", "error")];
+        assert_eq!(found, expected.map(|(id, severity, level)| (id.to_owned(), severity.to_owned(), level.to_owned())));
+    }
+
+    #[test]
+    fn gaps_make_the_execution_unsuccessful() {
+        let rules = sample::rules();
+        let invocation = &log(&sample::report(&rules))["runs"][0]["invocations"][0];
+        assert_eq!(invocation["executionSuccessful"], false);
+        assert_eq!(invocation["exitCode"], 1);
+        let notification = &invocation["toolExecutionNotifications"][0];
+        assert_eq!(
+            (&notification["level"], &notification["descriptor"]["id"]),
+            (&json!("error"), &json!("missing_object"))
+        );
+        assert_eq!(invocation["toolConfigurationNotifications"].as_array().map(Vec::len), Some(2));
+        let clean = &log(&sample::empty(&rules))["runs"][0]["invocations"][0];
+        assert_eq!(clean["executionSuccessful"], true);
+        assert_eq!(clean["toolExecutionNotifications"], json!([]));
+        let nothing = Report { coverage: keystile_git::Coverage::default(), ..sample::empty(&rules) };
+        let nothing = &log(&nothing)["runs"][0]["invocations"][0]["toolExecutionNotifications"][0];
+        assert_eq!(nothing["descriptor"]["id"], "nothing_scanned");
+    }
+
+    #[test]
+    fn no_personal_data() {
+        let rules = sample::rules();
+        let text = sample::render(&sample::report(&rules), Format::Sarif);
+        for personal in ["Ann Example", "ann@example.org", "login with", "long story", "add docs"] {
+            assert!(!text.contains(personal), "{personal}");
+        }
+    }
+
+    #[test]
+    fn locations_are_limited_and_counted() {
+        let rules = sample::rules();
+        let secret = sample::token();
+        let found = Arc::new(sample::found(0, "github-pat", &secret, &secret, (1, 1)));
+        let places = (0..300).map(|_| sample::occurrence(OccurrencePlace::File, b"a", &found, None));
+        let findings = vec![sample::finding("github-pat", &found, places.collect())];
+        let result = &log(&Report { findings, ..sample::report(&rules) })["runs"][0]["results"][0];
+        assert_eq!(result["relatedLocations"].as_array().map(Vec::len), Some(RELATED));
+        assert_eq!(result["properties"]["occurrences"], 300);
+    }
+
+    #[test]
+    fn messages_have_no_links_or_placeholders() {
+        assert_eq!(message(r"see [a](b) {0} \x"), r"see \[a\](b) {{0}} \\x");
+    }
+}

@@ -11,7 +11,8 @@ use aho_corasick::AhoCorasick;
 
 use super::program::Lazy;
 use super::{AllowlistRef, Place};
-use crate::rule::{Allowlist, Condition, RegexTarget};
+use crate::re2;
+use crate::rule::{Allowlist, Condition, Pattern, RegexTarget};
 
 /// The allowlists of a rule, or the global ones.
 #[derive(Debug, Default)]
@@ -154,13 +155,11 @@ impl Exceptions {
 
 impl Exception {
     fn new(allowlist: &Allowlist, strict: bool) -> Self {
-        let lazies = |patterns: &[crate::rule::Pattern]| -> Vec<Lazy> {
-            if strict && patterns.len() > 1 {
-                // gitleaks joins them, so that a flag such as (?i) goes on into those that follow.
-                let joined: Vec<&str> = patterns.iter().map(|pattern| &*pattern.translated).collect();
-                vec![Lazy::from_translated(format!("(?:{})", joined.join("|")).into())]
-            } else {
-                patterns.iter().map(Lazy::new).collect()
+        let lazies = |patterns: &[Pattern]| -> Vec<Lazy> {
+            // gitleaks joins them, so that a flag such as (?i) goes on into those that follow.
+            match strict.then(|| re2::join_for_strict(patterns)) {
+                Some(Ok(joined)) if !patterns.is_empty() => vec![Lazy::new(&joined)],
+                _ => patterns.iter().map(Lazy::new).collect(),
             }
         };
         let mut commits = allowlist.commits.clone();

@@ -7,6 +7,7 @@ use regex_automata::{Anchored, Input, meta::Regex};
 use super::allowlist::{Ruling, Targets};
 use super::program::{Caches, Program};
 use super::{AllowlistRef, Match, Scanner};
+use crate::decode::{self, Encoding, Layer, original_span};
 use crate::entropy;
 use crate::fingerprint::Fingerprint;
 use crate::position::{Lines, Span, lines_around};
@@ -16,13 +17,15 @@ use crate::secret::SecretBytes;
 const INLINE_ALLOWS: [&[u8]; 2] = [b"gitleaks:allow", b"keystile:allow"];
 
 /// The text that is searched and the content it comes from.
-pub(super) struct Source<'t> {
+pub(super) struct Source<'a, 't> {
     /// What the scan was given.
-    pub(super) content: &'t [u8],
+    pub(super) content: &'a [u8],
     /// What is searched: the content itself, or a decoded form.
-    pub(super) text: &'t [u8],
+    pub(super) text: &'a [u8],
+    /// How it was decoded; empty: it is the content.
+    pub(super) layers: &'a [Layer],
     /// Of `content`.
-    pub(super) lines: Lines<'t>,
+    pub(super) lines: &'a mut Lines<'t>,
 }
 
 /// A rule that runs.
@@ -54,7 +57,7 @@ impl Scanner {
         &self,
         run: Run<'_>,
         caches: &mut Caches,
-        source: &mut Source<'_>,
+        source: &mut Source<'_, '_>,
         found: Span,
         limit: usize,
     ) -> Outcome {
@@ -62,7 +65,9 @@ impl Scanner {
         let rule = &self.rules.rules[rule_index];
         let text = source.text;
         let trimmed = trim(text, found);
-        if trimmed.is_empty() {
+        let layer = source.layers.last();
+        // What does not touch anything decoded was found before.
+        if trimmed.is_empty() || layer.is_some_and(|layer| !layer.touches_decoded(found)) {
             return Outcome::Nothing;
         }
         let matched = &text[trimmed.range()];
@@ -90,16 +95,23 @@ impl Scanner {
             return Outcome::Nothing;
         }
 
-        let original = trimmed;
-        let (start, end, judged_line) = if self.options.strict {
-            // gitleaks cuts new lines from both ends of the match, but moves its end only.
-            source.lines.gitleaks(Span::new(found.start, found.start + trimmed.len()))
-        } else {
+        let place = |span: Span| original_span(source.content, source.layers, span);
+        let original = place(trimmed);
+        let (start, end, judged_line) = if !self.options.strict {
             let (start, end) = source.lines.ends(original);
             (start, end, lines_around(source.content, original))
+        } else if layer.is_some() {
+            source.lines.gitleaks(place(found))
+        } else {
+            // gitleaks cuts new lines from both ends of the match, but moves its end only.
+            source.lines.gitleaks(Span::new(found.start, found.start + trimmed.len()))
         };
         let judged_line = &source.content[judged_line.range()];
-        let line_target = judged_line;
+        let line_target = match layer {
+            Some(layer) if self.options.strict => layer.line_around(found),
+            Some(layer) => layer.line_around(trimmed),
+            None => judged_line,
+        };
 
         let targets = Targets { secret, matched, line: line_target };
         let mut open = Vec::new();
@@ -127,11 +139,16 @@ impl Scanner {
             start,
             end,
             entropy: bits,
-            encodings: Vec::new(),
+            encodings: encoding_names(source, trimmed),
             required: Vec::new(),
             open_allowlists: open,
         }))
     }
+}
+
+/// The names of the encodings that `span` was in.
+fn encoding_names(source: &Source<'_, '_>, span: Span) -> Vec<&'static str> {
+    decode::encodings(source.content, source.layers, span).into_iter().map(Encoding::name).collect()
 }
 
 /// `span` without the line feeds at both ends.

@@ -8,8 +8,8 @@
 //! the result is the same.
 
 use super::DeltaOp;
-use super::scan::Window;
 use super::search::{Hit, Literals, Sight};
+use super::windows::Window;
 use crate::position::Span;
 
 /// Bytes on each side of a window that its answer depends on: look-around looks at one character.
@@ -24,6 +24,24 @@ pub(super) struct Reuse {
     pub(super) hits: Box<[Hit]>,
     /// Windows in which no match is a secret whatever stands around it, sorted.
     pub(super) clean: Box<[Window]>,
+    /// Of the decoded forms.
+    pub(super) decoded: KeptDecoded,
+}
+
+/// What is kept of the scan of decoded forms.
+#[derive(Debug, Clone)]
+pub(super) struct KeptDecoded {
+    /// Encoded segments of the content, by position.
+    pub(super) segments: Box<[Span]>,
+    /// No decoded form holds anything, and that depends on so many bytes around each segment at
+    /// most. `None`: something was found, or was not looked at.
+    pub(super) reach: Option<usize>,
+}
+
+impl Default for KeptDecoded {
+    fn default() -> Self {
+        Self { segments: Box::default(), reach: Some(0) }
+    }
 }
 
 /// A part of the content that was copied from the base.
@@ -77,29 +95,47 @@ pub(super) fn regions(ops: &[DeltaOp], base_len: usize, len: usize) -> Option<Ve
 }
 
 impl Derived<'_> {
-    /// The parts of the content that were not copied, and the seams between copies (empty spans).
+    /// The parts of the content that were not copied, and the seams between copies (empty spans). An
+    /// end of the content is a seam when it was none in the base.
     pub(super) fn gaps(&self) -> impl Iterator<Item = Span> + '_ {
         let mut end = 0;
-        let ends = self.regions.iter().map(|region| (region.at, region.end())).chain([(self.len, self.len)]);
-        ends.filter_map(move |(start, next_end)| {
-            let gap = Span::new(end, start);
-            end = next_end;
-            // The content's ends are no seams.
-            (!gap.is_empty() || (gap.start > 0 && gap.start < self.len)).then_some(gap)
+        let mut base_end = 0;
+        let last = Region { at: self.len, from: self.base.len, len: 0 };
+        self.regions.iter().copied().chain([last]).filter_map(move |region| {
+            let gap = Span::new(end, region.at);
+            let goes_on = gap.is_empty() && base_end == region.from;
+            (end, base_end) = (region.end(), region.from + region.len);
+            (!goes_on).then_some(gap)
         })
     }
 
     /// The gaps with `reach` bytes on both sides, united where they overlap.
-    fn wide_gaps(&self, reach: usize) -> Vec<Span> {
-        let mut spans: Vec<Span> = Vec::new();
-        for gap in self.gaps() {
-            let wide = Span::new(gap.start.saturating_sub(reach), (gap.end + reach).min(self.len));
-            match spans.last_mut() {
-                Some(last) if wide.start <= last.end => last.end = wide.end,
-                _ => spans.push(wide),
+    pub(super) fn wide_gaps(&self, reach: usize) -> Vec<Span> {
+        let wide = self
+            .gaps()
+            .map(|gap| Span::new(gap.start.saturating_sub(reach), gap.end.saturating_add(reach).min(self.len)));
+        unite(wide.collect())
+    }
+
+    /// The base's encoded segments that were copied with their surroundings, where they lie now, and
+    /// what is left of the others.
+    pub(super) fn segments(&self) -> (Vec<Span>, Vec<Span>) {
+        let (mut whole, mut cut) = (Vec::new(), Vec::new());
+        let segments = &self.base.decoded.segments;
+        for region in self.regions {
+            let first = segments.partition_point(|segment| segment.end < region.from);
+            for segment in &segments[first..] {
+                if segment.start > region.from + region.len {
+                    break;
+                }
+                let start = segment.start.max(region.from) - region.from + region.at;
+                let end = segment.end.min(region.from + region.len) - region.from + region.at;
+                let is_whole =
+                    segment.start >= region.from + LOOK_AROUND && segment.end + LOOK_AROUND <= region.from + region.len;
+                if is_whole { &mut whole } else { &mut cut }.push(Span::new(start, end));
             }
         }
-        spans
+        (whole, cut)
     }
 
     /// The region that `span` lies in, if it lies in one.
@@ -160,6 +196,19 @@ impl Derived<'_> {
     }
 }
 
+/// The spans in order, those that overlap or touch united.
+pub(super) fn unite(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable();
+    spans.dedup_by(|next, span| {
+        let joins = next.start <= span.end;
+        if joins {
+            span.end = span.end.max(next.end);
+        }
+        joins
+    });
+    spans
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,7 +228,8 @@ mod tests {
         assert_eq!(regions, expected);
         let base = Reuse { len: 6, ..Reuse::default() };
         let derived = Derived { base: &base, regions: &regions, len: 11 };
-        assert_eq!(derived.gaps().collect::<Vec<_>>(), [Span::new(5, 9), Span::new(10, 10)]);
+        let gaps: Vec<Span> = derived.gaps().collect();
+        assert_eq!(gaps, [Span::new(5, 9), Span::new(10, 10), Span::new(11, 11)], "the base goes on at the end");
         assert_eq!(derived.wide_gaps(1), [Span::new(4, 11)]);
     }
 

@@ -6,8 +6,10 @@
 //! | `steps` | what must stand beside such a literal, and how far a match can reach |
 //! | `program` | a rule set made ready: literals, gates, expressions that compile when needed |
 //! | `search` | one search for all literals of all rules |
+//! | `windows` | the parts of a text in which matches of a rule can lie |
 //! | `scan` | occurrences of literals → windows → matches |
-//! | `delta` | the same for content that derives from scanned content |
+//! | `decoded` | the same for what is encoded in the content |
+//! | `delta` | what a scan of derived content takes over from its base |
 //! | `confirm` | from a match of the expression to a [`Match`]: secret, entropy, exceptions, place |
 //! | `allowlist` | exceptions, split into what depends on the match and what on its place |
 //! | `judge` | which matches are findings at a path in a commit |
@@ -15,6 +17,7 @@
 mod allowlist;
 mod anchors;
 mod confirm;
+mod decoded;
 mod delta;
 mod judge;
 mod program;
@@ -23,6 +26,7 @@ mod search;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use std::sync::Arc;
 
@@ -30,9 +34,9 @@ use bstr::BStr;
 
 use self::delta::{Derived, Reuse};
 use self::program::{Caches, Programs};
-use self::scan::Window;
 use self::search::Hit;
 use self::steps::Runs;
+use self::windows::Window;
 use crate::fingerprint::{Fingerprint, Salt};
 use crate::position::{Position, Span};
 use crate::rule::{Rule, RuleSet};
@@ -243,6 +247,13 @@ impl Scanner {
     pub fn check_all(&self) -> Result<(), Vec<RuleFailure>> {
         let failures = self.programs.check_all(&self.rules);
         if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// How many literals occur in `content`: the first part of a scan alone, to be measured.
+    pub fn count_literals(&self, scratch: &mut Scratch, content: &[u8]) -> usize {
+        scratch.hits.clear();
+        self.programs.literals.find(content, 0, content.len(), &mut scratch.hits);
+        scratch.hits.len()
     }
 
     /// Finds all matches in `content`.

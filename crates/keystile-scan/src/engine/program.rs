@@ -12,11 +12,12 @@ use super::search::{Literals, MOST_LITERALS};
 use super::steps::{Direction, Runs, Steps, Walk};
 use super::{RuleFailure, anchors};
 use crate::position::Span;
+use crate::re2;
 use crate::rule::{Pattern, RuleSet};
 
-/// The most memory that one compiled expression may take. gitleaks' engine has no such limit (beyond
-/// its limit on counted repetition), so it is generous: a rule with `[\s\S]{64,5000}` needs megabytes.
-const COMPILED_SIZE_LIMIT: usize = 256 << 20;
+/// The most memory that one compiled expression may take. A pattern was checked against
+/// [`re2::NFA_SIZE_LIMIT`] when it was loaded; the margin is for what the engine adds to it.
+const COMPILED_SIZE_LIMIT: usize = 2 * re2::NFA_SIZE_LIMIT;
 /// The most memory of one expression's lazily built automaton, per thread.
 const LAZY_SIZE: usize = 2 << 20;
 
@@ -41,7 +42,7 @@ impl Lazy {
         self.compiled
             .get_or_init(|| {
                 Regex::builder()
-                    .syntax(syntax_config())
+                    .syntax(re2::syntax_config())
                     .configure(
                         Regex::config()
                             .utf8_empty(false)
@@ -59,11 +60,6 @@ impl Lazy {
     }
 }
 
-/// How patterns are read; [`Pattern::translated`] is written for it.
-fn syntax_config() -> syntax::Config {
-    syntax::Config::new().unicode(false).utf8(false)
-}
-
 /// When a rule runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Gate {
@@ -71,6 +67,16 @@ pub(super) enum Gate {
     Open,
     /// When one of these keywords occurs, by their numbers in [`Programs::keywords`].
     Keywords(Vec<usize>),
+}
+
+impl Gate {
+    /// Whether the rule runs where these keywords occur.
+    pub(super) fn is_open(&self, keywords: &[bool]) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Keywords(numbers) => numbers.iter().any(|&number| keywords[number]),
+        }
+    }
 }
 
 /// One rule with an expression on the content.
@@ -163,11 +169,7 @@ impl Programs {
             };
             let required: Vec<usize> =
                 rule.required.iter().filter_map(|required| index_of.get(required.id.as_str()).copied()).collect();
-            let anchors = regex_syntax::ParserBuilder::new()
-                .unicode(false)
-                .utf8(false)
-                .build()
-                .parse(&pattern.translated)
+            let anchors = syntax::parse_with(&pattern.translated, &re2::syntax_config())
                 .ok()
                 .and_then(|hir| anchors::anchors(&hir))
                 .filter(|anchors| table.literals.len() + anchors.len() + rule.keywords.len() < MOST_LITERALS);

@@ -1,26 +1,30 @@
 //! Occurrences of literals → windows → matches.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use regex_automata::Input;
 
 use super::confirm::{Outcome, Run, Source};
-use super::delta::{Derived, Reuse};
-use super::program::Gate;
-use super::search::{LONGEST_CONTENT, Sight};
+use super::decoded::{self, Near};
+use super::delta::{Derived, KeptDecoded, Reuse};
+use super::program::Caches;
+use super::search::LONGEST_CONTENT;
+use super::windows::{self, Look, Window};
 use super::{ContentScan, Match, Scanner, Scratch};
+use crate::decode::Layer;
 use crate::position::{Lines, Span};
 use crate::rule::Required;
 
-/// A part of a text in which matches of a rule can lie; all of them lie in such parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Window {
-    pub(super) rule: usize,
-    pub(super) span: Span,
+/// A text to search: the content, or a part of it in a decoded form.
+pub(super) struct Part<'t> {
+    pub(super) text: &'t [u8],
+    /// How it was decoded, see [`crate::decode::original_span`]; empty: it is the content.
+    pub(super) layers: &'t [Layer],
+    /// Where matches can lie, sorted.
+    pub(super) windows: Vec<Window>,
 }
 
-/// What was found in one text.
+/// What was found.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) matches: Vec<Match>,
@@ -28,6 +32,10 @@ pub(super) struct Found {
     pub(super) failed_rules: Vec<usize>,
     /// Windows whose matches are none in any other surroundings either.
     pub(super) clean: Vec<Window>,
+    /// Some window is not clean.
+    pub(super) is_dirty: bool,
+    /// A rule has windows, and none of its keywords occurs.
+    pub(super) is_blocked: bool,
 }
 
 /// Finds all matches in `content`, which may be derived from content that was scanned.
@@ -50,186 +58,167 @@ pub(super) fn scan(
         }
     }
     scratch.keywords.fill(false);
-    open_windows(scanner, scratch, content);
-    let mut source = Source { content, text: content, lines: Lines::new(content) };
-    let mut found = search_windows(scanner, scratch, &mut source, derived);
+    windows::mark_keywords(programs, &scratch.hits, &mut scratch.keywords);
+    let mut part = Part { text: content, layers: &[], windows: std::mem::take(&mut scratch.windows) };
+    let near = derived.filter(|_| scanner.options.decode_depth > 0).and_then(Near::new);
+    let mut is_far = false;
+    let mut far_looks = Vec::new();
+    let looked = |look: Look| {
+        if look.is_far() {
+            far_looks.push(look.span(content.len()));
+        }
+        if let Some(near) = &near {
+            is_far |= look.is_new && near.touches_kept(look.span(content.len()));
+        }
+    };
+    windows::open(programs, &mut scratch.runs, content, &mut scratch.hits, &mut part.windows, looked);
+    let hits: Box<[_]> = scratch.hits.as_slice().into();
+
+    let mut lines = Lines::new(content);
+    let mut search = Search { scanner, caches: &mut scratch.caches, keywords: &scratch.keywords, content, derived };
+    let parts = [part];
+    let mut found = search.run(&parts, &mut lines);
+    let [part] = parts;
+    scratch.windows = part.windows;
+
+    let decoded = match scanner.options.decode_depth {
+        0 => KeptDecoded::default(),
+        _ => decoded::scan(scanner, scratch, content, near.filter(|_| !is_far), &far_looks, &mut lines, &mut found),
+    };
     found.clean.sort_unstable();
     ContentScan {
         matches: found.matches.into_iter().map(Arc::new).collect(),
         allowed_inline: found.allowed_inline,
         failed_rules: found.failed_rules,
-        reuse: Reuse {
-            len: content.len(),
-            hits: scratch.hits.as_slice().into(),
-            clean: found.clean.into_boxed_slice(),
-        },
+        reuse: Reuse { len: content.len(), hits, clean: found.clean.into_boxed_slice(), decoded },
     }
 }
 
-/// Looks at the neighbourhood of every hit that is not known yet: fills `scratch.windows` (sorted and merged), marks the
-/// keywords that occur.
-fn open_windows(scanner: &Scanner, scratch: &mut Scratch, text: &[u8]) {
-    let programs = &scanner.programs;
-    scratch.runs.clear();
-    scratch.windows.clear();
-    for hit in &mut scratch.hits {
-        let literal = hit.literal();
-        let meaning = &programs.meanings[literal];
-        if let Some(keyword) = meaning.keyword {
-            scratch.keywords[keyword] = true;
+/// Runs rules on windows.
+pub(super) struct Search<'s> {
+    pub(super) scanner: &'s Scanner,
+    pub(super) caches: &'s mut Caches,
+    /// Which keywords occur.
+    pub(super) keywords: &'s [bool],
+    pub(super) content: &'s [u8],
+    /// How the content was made; asked for parts that are the content itself only.
+    pub(super) derived: Option<Derived<'s>>,
+}
+
+impl Search<'_> {
+    /// Runs all rules. The parts are of one depth of decoding: a composite rule finds what it requires
+    /// in any of them.
+    pub(super) fn run(&mut self, parts: &[Part<'_>], lines: &mut Lines<'_>) -> Found {
+        let programs = &self.scanner.programs;
+        let mut found = Found::default();
+        let mut rules: Vec<usize> = Vec::new();
+        for part in parts {
+            let of_part = part.windows.chunk_by(|one, other| one.rule == other.rule);
+            rules.extend(of_part.map(|windows| windows[0].rule));
         }
-        if hit.sight().is_rejected() {
-            continue;
-        }
-        let span = Span::new(hit.end() - programs.literals.len(literal), hit.end());
-        let mut accepted = false;
-        let mut seen = 0;
-        for anchored in &meaning.anchors {
-            let (window, before, after) = anchored.window(text, span, &mut scratch.runs);
-            seen = seen.max(before).max(after);
-            if let Some(span) = window {
-                accepted = true;
-                scratch.windows.push(Window { rule: anchored.rule, span });
+        rules.extend(&programs.unanchored);
+        rules.sort_unstable();
+        rules.dedup();
+        let mut served: Vec<Vec<Match>> = Vec::new();
+        for rule in rules {
+            let Some(program) = programs.rules[rule].as_ref().filter(|program| program.reports) else { continue };
+            if !program.gate.is_open(self.keywords) {
+                found.is_blocked |= program.anchored;
+                continue;
             }
+            let mut matches = self.rule(rule, parts, lines, &mut found);
+            if !program.required.is_empty() && !matches.is_empty() {
+                for &other in &program.required {
+                    if !served.iter().flatten().any(|served| served.rule == other) {
+                        // What excuses a match that only serves is not counted.
+                        let allowed_inline = found.allowed_inline;
+                        served.push(self.rule(other, parts, lines, &mut found));
+                        found.allowed_inline = allowed_inline;
+                    }
+                }
+                matches.retain_mut(|primary| self.add_required(primary, &served));
+            }
+            found.matches.append(&mut matches);
         }
-        *hit = hit.with_sight(Sight::new(accepted, seen));
+        found
     }
-    merge(&mut scratch.windows);
-}
 
-/// Sorts windows and unites those of a rule that overlap.
-fn merge(windows: &mut Vec<Window>) {
-    windows.sort_unstable();
-    windows.dedup_by(|next, window| {
-        let joins = next.rule == window.rule && next.span.start <= window.span.end;
-        if joins {
-            window.span.end = window.span.end.max(next.span.end);
-        }
-        joins
-    });
-}
-
-/// Runs the rules on their windows.
-fn search_windows(
-    scanner: &Scanner,
-    scratch: &mut Scratch,
-    source: &mut Source<'_>,
-    derived: Option<Derived<'_>>,
-) -> Found {
-    let mut found = Found::default();
-    let mut rules: Vec<usize> = scratch.windows.iter().map(|window| window.rule).collect();
-    rules.dedup();
-    rules.extend(&scanner.programs.unanchored);
-    rules.sort_unstable();
-    let mut served: HashMap<usize, Vec<Match>> = HashMap::new();
-    for rule in rules {
-        let Some(program) = &scanner.programs.rules[rule] else { continue };
-        if !program.reports || !is_open(&program.gate, &scratch.keywords) {
-            continue;
-        }
-        let mut matches = search_rule(scanner, scratch, source, rule, derived, &mut found);
-        if !program.required.is_empty() && !matches.is_empty() {
-            for &other in &program.required {
-                if !served.contains_key(&other) {
-                    // What excuses a match that only serves is not counted.
-                    let allowed_inline = found.allowed_inline;
-                    let others = search_rule(scanner, scratch, source, other, derived, &mut found);
-                    found.allowed_inline = allowed_inline;
-                    served.insert(other, others);
+    /// All matches of a rule in its windows.
+    fn rule(&mut self, rule: usize, parts: &[Part<'_>], lines: &mut Lines<'_>, found: &mut Found) -> Vec<Match> {
+        let mut matches = Vec::new();
+        let Some(program) = &self.scanner.programs.rules[rule] else { return matches };
+        for part in parts {
+            let whole = [Window { rule, span: Span::new(0, part.text.len()) }];
+            let windows = if program.anchored { windows::of_rule(&part.windows, rule) } else { &whole };
+            let derived = self.derived.filter(|_| part.layers.is_empty());
+            for &window in windows {
+                if derived.is_some_and(|derived| derived.is_clean(window)) {
+                    found.clean.push(window);
+                    continue;
+                }
+                let Ok(regex) = program.regex.get() else {
+                    found.fail(rule);
+                    return matches;
+                };
+                let run = Run { rule, program, regex };
+                let mut source = Source { content: self.content, text: part.text, layers: part.layers, lines };
+                let mut is_clean = true;
+                let mut at = window.span.start;
+                while at <= window.span.end {
+                    let input = Input::new(part.text).span(at..window.span.end);
+                    let Some(raw) = regex.search_with(self.caches.get(rule, regex), &input) else { break };
+                    at = raw.end() + usize::from(raw.is_empty());
+                    let span = Span::new(raw.start(), raw.end());
+                    let outcome = self.scanner.confirm(run, self.caches, &mut source, span, window.span.end);
+                    is_clean &= matches!(outcome, Outcome::Nothing);
+                    match outcome {
+                        Outcome::Match(confirmed) => matches.push(*confirmed),
+                        Outcome::AllowedInline => found.allowed_inline += 1,
+                        Outcome::Failed => found.fail(rule),
+                        Outcome::Nothing | Outcome::AllowedByLine => {}
+                    }
+                }
+                found.is_dirty |= !is_clean;
+                if is_clean && part.layers.is_empty() {
+                    found.clean.push(window);
                 }
             }
-            matches.retain_mut(|primary| add_required(scanner, primary, &served));
         }
-        found.matches.append(&mut matches);
+        matches
     }
-    found
-}
 
-fn is_open(gate: &Gate, keywords: &[bool]) -> bool {
-    match gate {
-        Gate::Open => true,
-        Gate::Keywords(numbers) => numbers.iter().any(|&number| keywords[number]),
-    }
-}
-
-/// All matches of a rule in its windows.
-fn search_rule(
-    scanner: &Scanner,
-    scratch: &mut Scratch,
-    source: &mut Source<'_>,
-    rule: usize,
-    derived: Option<Derived<'_>>,
-    found: &mut Found,
-) -> Vec<Match> {
-    let mut matches = Vec::new();
-    let Some(program) = &scanner.programs.rules[rule] else { return matches };
-    let whole = [Window { rule, span: Span::new(0, source.text.len()) }];
-    let windows = if program.anchored { of_rule(&scratch.windows, rule) } else { &whole };
-    for &window in windows {
-        if derived.is_some_and(|derived| derived.is_clean(window)) {
-            found.clean.push(window);
-            continue;
-        }
-        let Ok(regex) = program.regex.get() else {
-            found.fail(rule);
-            return matches;
-        };
-        let run = Run { rule, program, regex };
-        let mut is_clean = true;
-        let mut at = window.span.start;
-        while at <= window.span.end {
-            let input = Input::new(source.text).span(at..window.span.end);
-            let Some(raw) = regex.search_with(scratch.caches.get(rule, regex), &input) else { break };
-            at = raw.end() + usize::from(raw.is_empty());
-            let span = Span::new(raw.start(), raw.end());
-            let outcome = scanner.confirm(run, &mut scratch.caches, source, span, window.span.end);
-            is_clean &= matches!(outcome, Outcome::Nothing);
-            match outcome {
-                Outcome::Match(confirmed) => matches.push(*confirmed),
-                Outcome::AllowedInline => found.allowed_inline += 1,
-                Outcome::Failed => found.fail(rule),
-                Outcome::Nothing | Outcome::AllowedByLine => {}
+    /// Gives `primary` the matches near it that its rule requires; false: one is missing.
+    fn add_required(&self, primary: &mut Match, served: &[Vec<Match>]) -> bool {
+        let rules = &self.scanner.rules.rules;
+        for required in &rules[primary.rule].required {
+            let others = served.iter().flatten().filter(|other| rules[other.rule].id == required.id);
+            let mut near: Vec<Match> = others.filter(|other| is_near(primary, other, required)).cloned().collect();
+            if near.is_empty() {
+                return false;
             }
+            primary.required.append(&mut near);
         }
-        if is_clean {
-            found.clean.push(window);
-        }
+        true
     }
-    matches
-}
-
-/// The windows of a rule.
-fn of_rule(windows: &[Window], rule: usize) -> &[Window] {
-    let from = windows.partition_point(|window| window.rule < rule);
-    let len = windows[from..].partition_point(|window| window.rule == rule);
-    &windows[from..from + len]
-}
-
-impl Found {
-    fn fail(&mut self, rule: usize) {
-        if !self.failed_rules.contains(&rule) {
-            self.failed_rules.push(rule);
-        }
-    }
-}
-
-/// Gives `primary` the matches near it that its rule requires; false: one is missing.
-fn add_required(scanner: &Scanner, primary: &mut Match, served: &HashMap<usize, Vec<Match>>) -> bool {
-    for required in &scanner.rules.rules[primary.rule].required {
-        let others = served
-            .values()
-            .find(|others| others.first().is_some_and(|other| scanner.rules.rules[other.rule].id == required.id));
-        let mut near: Vec<Match> =
-            others.into_iter().flatten().filter(|other| is_near(primary, other, required)).cloned().collect();
-        if near.is_empty() {
-            return false;
-        }
-        primary.required.append(&mut near);
-    }
-    true
 }
 
 fn is_near(primary: &Match, other: &Match, required: &Required) -> bool {
     required.within_lines.is_none_or(|most| primary.start.line.abs_diff(other.start.line) <= most)
         && required.within_columns.is_none_or(|most| primary.start.column.abs_diff(other.start.column) <= most)
+}
+
+impl Found {
+    fn fail(&mut self, rule: usize) {
+        self.is_dirty = true;
+        if !self.failed_rules.contains(&rule) {
+            self.failed_rules.push(rule);
+        }
+    }
+
+    /// Adds what was found in decoded forms.
+    pub(super) fn add(&mut self, other: Self) {
+        self.allowed_inline += other.allowed_inline;
+        other.failed_rules.into_iter().for_each(|rule| self.fail(rule));
+        self.matches.extend(other.matches);
+    }
 }

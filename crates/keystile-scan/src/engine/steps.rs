@@ -268,7 +268,7 @@ mod tests {
         let steps = Steps::new(vec![step("a", 0, usize::MAX)], &mut count);
         let mut runs = Runs::new(count);
         for at in [1, 2, 250, 500, 501, 502] {
-            let expected = if at <= 501 { 501 - at } else { 0 };
+            let expected = 501_usize.saturating_sub(at);
             assert_eq!(steps.walk(text.as_bytes(), at, Direction::On, &mut runs).reach, Some(expected), "at {at}");
         }
         runs.clear();

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 
-use super::{rule, scanner};
-use crate::engine::{ContentScan, DeltaOp};
+use super::{rule, scanner, set};
+use crate::engine::{ContentScan, DeltaOp, ScanOptions, Scanner};
 use crate::position::Span;
 use crate::rule::Rule;
 
@@ -52,6 +52,34 @@ pub(super) fn rules() -> impl Strategy<Value = Vec<Rule>> {
     })
 }
 
+/// Content with encoded text in it: long enough to be found, and decoding to words that rules look for.
+fn encoded_content(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        2 => prop::sample::select(vec!["key", "tok", "ab=", "=", "a", "b", "\n", " ", "kb", "bcdefgh ijklmno\n"])
+            .prop_map(|text: &str| text.as_bytes().to_vec()),
+        2 => prop::collection::vec(prop::sample::select(vec!["key", "tok", "ab=", "a", "b ", "yyyyyyyy"]), 3..8)
+            .prop_map(|words| base64(words.concat().as_bytes())),
+        1 => prop::collection::vec(prop::sample::select(vec!["%6b", "%65", "%79", "%6", "\\u006b", "\\u0065", "%3D"]), 1..4)
+            .prop_map(|words| words.concat().into_bytes()),
+        1 => prop::collection::vec(prop::sample::select(vec!["key", "aaaaaaaaaaaa", "tok"]), 5..8)
+            .prop_map(|words| base64(&base64(words.concat().as_bytes()))),
+        1 => (1_usize..30).prop_map(|times| "lorem ipsum,\n".repeat(times * times / 4 + 1).into_bytes()),
+    ];
+    prop::collection::vec(piece, 0..most).prop_map(|pieces| pieces.concat())
+}
+
+fn base64(bytes: &[u8]) -> Vec<u8> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = Vec::new();
+    for chunk in bytes.chunks(3) {
+        let bits =
+            chunk.iter().enumerate().fold(0_u32, |bits, (index, &byte)| bits | u32::from(byte) << (16 - 8 * index));
+        out.extend((0..=chunk.len()).map(|index| ALPHABET[(bits >> (18 - 6 * index)) as usize & 63]));
+        out.extend(std::iter::repeat_n(b'=', 3 - chunk.len()));
+    }
+    out
+}
+
 pub(super) fn content(most: usize) -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         3 => prop::sample::select(vec!["key", "KEY", "tok", "ke", "ab=", "=", "a", "b", "\n", " ", "-", "y", "kb"])
@@ -87,8 +115,6 @@ fn whole(rules: &[Rule], content: &[u8]) -> Vec<(usize, Span)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
-
     #[test]
     fn windows_find_what_a_search_of_the_whole_finds(rules in rules(), content in content(60)) {
         let expected = whole(&rules, &content);
@@ -164,8 +190,6 @@ fn show(scan: &ContentScan) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
-
     #[test]
     fn a_scan_of_derived_content_finds_what_a_whole_scan_finds(
         rules in rules(),
@@ -183,5 +207,46 @@ proptest! {
             prop_assert_eq!(show(&derived), show(&whole));
             (base, base_scan) = (content, derived);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn decoded_forms_of_derived_content_give_what_a_whole_scan_gives(
+        rules in rules(),
+        base in encoded_content(20),
+        generations in prop::collection::vec(edits(), 1..4),
+        strict in any::<bool>(),
+    ) {
+        let options = ScanOptions { decode_depth: 3, strict, ..ScanOptions::default() };
+        let scanner = Scanner::new(set(rules, Vec::new()), options);
+        let mut scratch = scanner.scratch();
+        let mut base_scan = scanner.scan(&mut scratch, &base);
+        let mut base = base;
+        for edits in generations {
+            let (content, ops) = apply(&base, &edits);
+            let derived = scanner.scan_delta(&mut scratch, &content, &base_scan, &ops);
+            let whole = scanner.scan(&mut scratch, &content);
+            prop_assert_eq!(show(&derived), show(&whole));
+            for found in &whole.matches {
+                prop_assert!(found.span.start < found.span.end && found.span.end <= content.len());
+            }
+            (base, base_scan) = (content, derived);
+        }
+    }
+
+    /// Searching the neighbourhoods of what was decoded is as good as decoding the whole content.
+    #[test]
+    fn neighbourhoods_of_decoded_text_are_wide_enough(rules in rules(), content in encoded_content(20)) {
+        let options = || ScanOptions { decode_depth: 1, ..ScanOptions::default() };
+        let plain = Scanner::new(set(rules.clone(), Vec::new()), options());
+        // A rule that can match anywhere forces the whole to be decoded.
+        let mut more = rules;
+        more.push(rule("anywhere", "[0-9]{40}"));
+        let whole = Scanner::new(set(more, Vec::new()), options());
+        prop_assert_eq!(
+            show(&plain.scan(&mut plain.scratch(), &content)),
+            show(&whole.scan(&mut whole.scratch(), &content))
+        );
     }
 }

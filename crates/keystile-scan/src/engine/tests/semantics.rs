@@ -281,3 +281,33 @@ fn a_match_knows_its_name_and_line() {
     let again = matches(&scanner, b"pass=abc");
     assert_eq!(found[0].fingerprint, Arc::clone(&again[0]).fingerprint);
 }
+
+#[test]
+fn matches_in_base64_lie_where_it_lies() {
+    let scanner = Scanner::new(set(vec![rule("r", r"pass=(\w+);")], Vec::new()), ScanOptions::default());
+    // "user=a; pass=abc; end of it"
+    let content = b"x\ndata: dXNlcj1hOyBwYXNzPWFiYzsgZW5kIG9mIGl0 # y\n";
+    let found = matches(&scanner, content);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].secret.reveal(), b"abc");
+    assert_eq!(found[0].matched.reveal(), b"pass=abc;");
+    assert_eq!(found[0].encodings, ["base64"]);
+    assert_eq!(found[0].line.reveal(), &content[2..content.len() - 1]);
+    assert_eq!((found[0].start.line, found[0].end.line), (2, 2));
+    assert!(found[0].span.start >= 8 && found[0].span.end <= 44, "{:?}", found[0].span);
+    let off = ScanOptions { decode_depth: 0, ..ScanOptions::default() };
+    let off = Scanner::new(set(vec![rule("r", r"pass=(\w+);")], Vec::new()), off);
+    assert!(matches(&off, content).is_empty());
+}
+
+#[test]
+fn a_keyword_may_stand_in_what_was_decoded_or_around_it() {
+    let rules = vec![Rule { keywords: vec!["user".into()], ..rule("r", r"pass=(\w+);") }];
+    let scanner = Scanner::new(set(rules, Vec::new()), ScanOptions::default());
+    let encoded = "dXNlcj1hOyBwYXNzPWFiYzsgZW5kIG9mIGl0";
+    assert_eq!(secrets(&scanner, encoded.as_bytes()), ["abc"]);
+    // "nnnn=a; pass=abc; end of it"
+    let without = "bm5ubj1hOyBwYXNzPWFiYzsgZW5kIG9mIGl0";
+    assert_eq!(secrets(&scanner, without.as_bytes()), [""; 0]);
+    assert_eq!(secrets(&scanner, format!("{without}\n{}\nUser", "\n".repeat(2000)).as_bytes()), ["abc"]);
+}

@@ -1,0 +1,316 @@
+//! Matches in decoded forms of a content.
+//!
+//! As in gitleaks, a match in a decoded form counts when it overlaps or touches something that was
+//! decoded; so only the neighbourhoods of encoded segments are decoded and searched, each wide enough
+//! for whatever the rules look at there. If a look goes beyond, all is done again with wider
+//! neighbourhoods, in the end with the whole content.
+//!
+//! In derived content, segments that were copied together with all that was looked at around them are
+//! left out, provided that nothing was found at any of them. What depends on the content as a whole
+//! (keywords, rules that can match anywhere) sends the search back to all segments.
+
+use std::collections::HashMap;
+
+use super::delta::{Derived, KeptDecoded, unite};
+use super::scan::{Found, Part, Search};
+use super::search::Hit;
+use super::windows::{self, Look, NEAR, Window};
+use super::{Match, Scanner, Scratch};
+use crate::decode::{self, Layer, Options, Segments, original_span};
+use crate::fingerprint::Fingerprint;
+use crate::position::{Lines, Span};
+
+/// How far beyond what was looked at a change is taken for near.
+const MARGIN: usize = 16;
+/// What look-around may see beyond a window.
+const LOOK_AROUND: usize = 4;
+
+/// The neighbourhood of some encoded segments, decoded once, twice …
+struct Cluster {
+    /// In the content.
+    window: Span,
+    layers: Vec<Layer>,
+}
+
+/// Why a search has to be done again.
+enum Again {
+    /// A look went beyond a neighbourhood.
+    Wider,
+    /// A rule can match anywhere.
+    Whole,
+    /// The segments that were left out matter.
+    All,
+}
+
+/// Where the decoded forms of derived content can differ from those of its base.
+pub(super) struct Near {
+    /// Segments that touch these are to be searched.
+    ranges: Vec<Span>,
+    /// The other segments.
+    kept: Vec<Span>,
+    /// See [`KeptDecoded::reach`].
+    reach: usize,
+}
+
+impl Near {
+    /// `None`: all segments are to be searched.
+    pub(super) fn new(derived: Derived<'_>) -> Option<Self> {
+        let reach = derived.base.decoded.reach?;
+        let (kept, cut) = derived.segments();
+        let ranges = unite([derived.wide_gaps(reach.saturating_add(MARGIN)), cut].concat());
+        Some(Self { ranges, kept, reach })
+    }
+
+    /// Whether `span` overlaps or touches a segment that was copied, so that it might be another one in
+    /// the decoded form.
+    pub(super) fn touches_kept(&self, span: Span) -> bool {
+        touches_any(&self.kept, span)
+    }
+}
+
+/// Searches the decoded forms of `content` and adds what it finds to `found`, which has the matches of
+/// the content itself. `scratch.keywords` are the keywords in the content; `near` says which parts of
+/// derived content to look at, `far_looks` are parts of the content that a look at a literal far away
+/// depended on.
+pub(super) fn scan<'t>(
+    scanner: &Scanner,
+    scratch: &mut Scratch,
+    content: &'t [u8],
+    near: Option<Near>,
+    far_looks: &[Span],
+    lines: &mut Lines<'t>,
+    found: &mut Found,
+) -> KeptDecoded {
+    let options = Options { strict: scanner.options.strict };
+    // A rule that can match anywhere may do so at any segment, now that its keyword occurs.
+    let is_anywhere = runs_anywhere(scanner, &scratch.keywords);
+    let mut near = near.filter(|near| near.kept.is_empty() || !is_anywhere);
+    let mut keywords: Option<Vec<bool>> = None;
+    let mut segments = Segments::default();
+    let mut radius = NEAR;
+    loop {
+        let (ranges, kept, reach) = match &near {
+            Some(Near { ranges, kept, reach }) => (ranges.clone(), kept.as_slice(), *reach),
+            None => (vec![Span::new(0, content.len())], [].as_slice(), 0),
+        };
+        decode::find(content, &ranges, options, &mut segments);
+        let places: Vec<Span> = segments.iter().map(|(place, _, _)| place).collect();
+        if places.is_empty() {
+            return KeptDecoded { segments: kept.into(), reach: Some(reach) };
+        }
+        // A search that is given up leaves marks behind.
+        let of_content = keywords.get_or_insert_with(|| scratch.keywords.clone());
+        scratch.keywords.copy_from_slice(of_content);
+        let mut task = Task { scanner, scratch, content, far_looks, is_partial: near.is_some(), reach };
+        let outcome =
+            task.clusters(&places, radius, options, &mut segments).and_then(|clusters| task.run(&clusters, lines));
+        match outcome {
+            Ok((in_decoded, reach)) => {
+                let is_clean = !in_decoded.is_dirty && !in_decoded.is_blocked;
+                found.add(in_decoded);
+                drop_repeated(&mut found.matches);
+                let segments = unite([kept, &places].concat());
+                return KeptDecoded { segments: segments.into(), reach: is_clean.then_some(reach) };
+            }
+            Err(Again::Wider) => radius = radius.saturating_mul(8),
+            Err(Again::Whole) => radius = content.len(),
+            Err(Again::All) => near = None,
+        }
+    }
+}
+
+struct Task<'s, 't> {
+    scanner: &'s Scanner,
+    scratch: &'s mut Scratch,
+    content: &'t [u8],
+    far_looks: &'s [Span],
+    /// Some segments were left out.
+    is_partial: bool,
+    /// How far looks went.
+    reach: usize,
+}
+
+impl<'t> Task<'_, 't> {
+    /// Decodes what is around the segments at `places`.
+    fn clusters(
+        &mut self,
+        places: &[Span],
+        radius: usize,
+        options: Options,
+        segments: &mut Segments,
+    ) -> Result<Vec<Cluster>, Again> {
+        let lines_of = |span: Span| Span::new(line_start(self.content, span.start), line_end(self.content, span.end));
+        let around = |span: Span| {
+            let start = span.start.saturating_sub(radius);
+            lines_of(Span::new(start, span.end.saturating_add(radius).min(self.content.len())))
+        };
+        let mut spans = unite(places.iter().copied().map(around).collect());
+        loop {
+            // Other segments in these neighbourhoods are decoded too, so they must lie inside wholly.
+            if self.is_partial {
+                decode::find(self.content, &spans, options, segments);
+            }
+            let inside: Vec<Span> = segments.iter().map(|(place, _, _)| place).collect();
+            let mut wider = spans.clone();
+            wider.extend(inside.iter().copied().map(lines_of));
+            // What a literal far away sees of a segment differs in the decoded form.
+            wider.extend(self.far_looks.iter().filter(|look| touches_any(&inside, **look)).copied().map(around));
+            let wider = unite(wider);
+            if wider == spans {
+                break;
+            }
+            spans = wider;
+        }
+        let mut clusters = Vec::new();
+        for window in spans {
+            let mut layers = vec![Layer::new(self.content, window, segments)];
+            let mut deeper = Segments::default();
+            while let Some(last) = layers.last().filter(|_| layers.len() < self.scanner.options.decode_depth as usize) {
+                let decoded: Vec<Span> = last.decoded_spans().collect();
+                decode::find(last.text(), &unite(decoded), options, &mut deeper);
+                if deeper.is_empty() {
+                    break;
+                }
+                layers.push(Layer::new(last.text(), Span::new(0, last.text().len()), &deeper));
+            }
+            if self.scanner.options.decode_depth > 1 {
+                self.reach_lines(&layers);
+            }
+            clusters.push(Cluster { window, layers });
+        }
+        Ok(clusters)
+    }
+
+    /// What is decoded once may be part of a segment that is decoded next: that depends on the lines around.
+    fn reach_lines(&mut self, layers: &[Layer]) {
+        let text = layers[0].text();
+        for decoded in layers[0].decoded_spans() {
+            let lines = Span::new(line_start(text, decoded.start), line_end(text, decoded.end));
+            self.reach = self.reach.max(original_span(self.content, &layers[..1], lines).len());
+        }
+    }
+
+    /// Searches every depth; gives what was found, and how far looks went.
+    fn run(&mut self, clusters: &[Cluster], lines: &mut Lines<'t>) -> Result<(Found, usize), Again> {
+        let mut all = Found::default();
+        for depth in 1..=clusters.iter().map(|cluster| cluster.layers.len()).max().unwrap_or(0) {
+            let of_depth: Vec<&Cluster> = clusters.iter().filter(|cluster| cluster.layers.len() >= depth).collect();
+            let found = self.depth(&of_depth, depth, lines)?;
+            all.is_dirty |= found.is_dirty;
+            all.is_blocked |= found.is_blocked;
+            all.add(found);
+            if self.is_partial && (all.is_dirty || all.is_blocked) {
+                return Err(Again::All);
+            }
+        }
+        Ok((all, self.reach))
+    }
+
+    /// Searches the texts that were decoded `depth` times.
+    fn depth(&mut self, clusters: &[&Cluster], depth: usize, lines: &mut Lines<'t>) -> Result<Found, Again> {
+        let programs = &self.scanner.programs;
+        let mut hits_of: Vec<Vec<Hit>> = Vec::with_capacity(clusters.len());
+        for cluster in clusters {
+            let text = cluster.layers[depth - 1].text();
+            let mut hits = Vec::new();
+            programs.literals.find(text, 0, text.len(), &mut hits);
+            windows::mark_keywords(programs, &hits, &mut self.scratch.keywords);
+            hits_of.push(hits);
+        }
+
+        let is_whole = clusters.iter().all(|cluster| cluster.window == Span::new(0, self.content.len()));
+        let is_anywhere = runs_anywhere(self.scanner, &self.scratch.keywords);
+        if is_anywhere && self.is_partial {
+            return Err(Again::All);
+        }
+        if is_anywhere && !is_whole {
+            return Err(Again::Whole);
+        }
+
+        let mut parts = Vec::with_capacity(clusters.len());
+        for (cluster, mut hits) in clusters.iter().zip(hits_of) {
+            let layers = &cluster.layers[..depth];
+            parts.push(Part {
+                text: layers[depth - 1].text(),
+                layers,
+                windows: self.open(cluster, layers, &mut hits)?,
+            });
+        }
+        let mut search = Search {
+            scanner: self.scanner,
+            caches: &mut self.scratch.caches,
+            keywords: &self.scratch.keywords,
+            content: self.content,
+            derived: None,
+        };
+        let mut found = search.run(&parts, lines);
+        found.is_dirty |= is_anywhere;
+        Ok(found)
+    }
+
+    /// The windows in the text of the last of `layers` that have something decoded in them.
+    fn open(&mut self, cluster: &Cluster, layers: &[Layer], hits: &mut [Hit]) -> Result<Vec<Window>, Again> {
+        let content = self.content;
+        let layer = layers.last().expect("a cluster is decoded at least once");
+        let text = layer.text();
+        let (is_cut_before, is_cut_after) = (cluster.window.start > 0, cluster.window.end < content.len());
+        let mut is_too_narrow = false;
+        let mut reach = self.reach;
+        let mut windows = Vec::new();
+        let looked = |look: Look| {
+            let seen = look.span(text.len());
+            if layer.touches_decoded(seen) {
+                is_too_narrow |= is_cut_before && look.before > look.literal.start;
+                is_too_narrow |= is_cut_after && look.after > text.len() - look.literal.end;
+                reach = reach.max(original_span(content, layers, seen).len());
+            }
+        };
+        windows::open(&self.scanner.programs, &mut self.scratch.runs, text, hits, &mut windows, looked);
+        windows.retain(|window| layer.touches_decoded(window.span));
+        for Window { span, .. } in &windows {
+            is_too_narrow |= is_cut_before && span.start < LOOK_AROUND;
+            is_too_narrow |= is_cut_after && text.len() - span.end < LOOK_AROUND;
+        }
+        self.reach = reach;
+        if is_too_narrow { Err(Again::Wider) } else { Ok(windows) }
+    }
+}
+
+/// Whether a rule runs whose matches can lie anywhere.
+fn runs_anywhere(scanner: &Scanner, keywords: &[bool]) -> bool {
+    let programs = &scanner.programs;
+    let mut rules = programs.unanchored.iter().filter_map(|&rule| programs.rules[rule].as_ref());
+    rules.any(|program| program.reports && program.gate.is_open(keywords))
+}
+
+/// Sorts matches by rule and place, and drops those in decoded forms that were found before they were
+/// decoded, or less deeply decoded: a match may only touch what was decoded.
+fn drop_repeated(matches: &mut Vec<Match>) {
+    matches.sort_by_key(|found| (found.rule, found.span.start, found.encodings.len()));
+    let mut places: HashMap<(usize, Fingerprint), Vec<(Span, usize)>> = HashMap::new();
+    for found in matches.iter() {
+        places.entry((found.rule, found.fingerprint)).or_default().push((found.span, found.encodings.len()));
+    }
+    matches.retain(|found| {
+        let depth = found.encodings.len();
+        depth == 0
+            || !places[&(found.rule, found.fingerprint)].iter().any(|&(span, other_depth)| {
+                other_depth < depth && span.start < found.span.end && found.span.start < span.end
+            })
+    });
+}
+
+/// Whether `span`, with what look-around sees, touches one of `segments` (sorted).
+fn touches_any(segments: &[Span], span: Span) -> bool {
+    let first = segments.partition_point(|segment| segment.end + LOOK_AROUND < span.start);
+    segments.get(first).is_some_and(|segment| segment.start <= span.end + LOOK_AROUND)
+}
+
+fn line_start(text: &[u8], at: usize) -> usize {
+    memchr::memrchr(b'\n', &text[..at]).map_or(0, |feed| feed + 1)
+}
+
+/// Behind the line's line feed.
+fn line_end(text: &[u8], at: usize) -> usize {
+    memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |offset| at + offset + 1)
+}

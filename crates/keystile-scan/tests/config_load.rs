@@ -445,6 +445,24 @@ fn required_rules_are_found_after_merging() {
 }
 
 #[test]
+fn disabling_a_required_rule_disables_the_rules_that_require_it() {
+    let files = [(
+        "x.toml",
+        "[[rules]]\nid = 'a'\nregex = 'a'\n[[rules]]\nid = 'b'\nregex = 'b'\n[[rules.required]]\nid = 'a'\n[[rules]]\nid = 'c'\nregex = 'c'\n[[rules.required]]\nid = 'b'\n",
+    )];
+    let text = "[extend]\npath = 'x.toml'\ndisabledRules = ['a']\n";
+    let config = Case { files: &files, ..Case::default() }.load(text).expect("valid");
+    assert_eq!(ids(&config), [""; 0]);
+    assert_eq!(
+        warnings(&config),
+        [
+            "x.toml:8:6: rule `b` finds nothing any more: it requires `a`, which is disabled",
+            "x.toml:13:6: rule `c` finds nothing any more: it requires `b`, which is disabled",
+        ]
+    );
+}
+
+#[test]
 fn bad_rules_can_be_left_out() {
     let text = "[[rules]]\nid = 'good'\nregex = 'g'\n[[rules]]\nid = 'bad'\nregex = '(b'\nentropy = []\n[[rules]]\nid = 'alone'\n[[rules]]\nid = 'needs'\nregex = 'n'\n[[rules.required]]\nid = 'bad'\n[[rules]]\nid = 'needs-too'\nregex = 'n'\n[[rules.required]]\nid = 'needs'\n[[rules]]\nregex = 'nameless'\n[[allowlists]]\ntargetRules = ['bad', 'good']\nstopwords = ['s']\n";
     let config = Case { skip_bad_rules: true, ..Case::default() }.load(text).expect("bad rules only");

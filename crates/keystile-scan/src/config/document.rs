@@ -26,6 +26,8 @@ pub(super) struct Document {
     pub(super) rules: Vec<RuleSyntax>,
     /// Ids of rules that were left out because of errors.
     pub(super) left_out: Vec<String>,
+    /// Ids of rules that a file above disabled.
+    pub(super) disabled: Vec<String>,
     pub(super) allowlists: Vec<Allowlist>,
     pub(super) targeted: Vec<Targeted>,
     pub(super) salt: Option<String>,

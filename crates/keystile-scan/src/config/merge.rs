@@ -3,11 +3,13 @@
 //! Source: gitleaks 8.30.1, `config/config.go` (`extend`, the end of `Translate`), `config/rule.go`
 //! (`Validate`).
 
+use std::collections::HashSet;
+
 use super::document::{Document, Targeted};
 use super::fields::Located;
 use super::rule_syntax::RuleSyntax;
 use super::session::Session;
-use crate::rule::{Rule, RuleSet};
+use crate::rule::{Required, Rule, RuleSet};
 
 /// `own` over `base`: the rules of `base` come first, in their order, each with what a rule of the
 /// same id in `own` changes; then the rules that only `own` has.
@@ -24,6 +26,7 @@ pub(super) fn merge(
         }
     }
     base.rules.retain(|rule| disabled.iter().all(|id| id.value != rule.id.value));
+    base.disabled.extend(disabled.iter().map(|id| id.value.clone()));
     for rule in own.rules {
         match base.rules.iter_mut().find(|other| other.id.value == rule.id.value) {
             Some(other) => override_rule(session, other, rule),
@@ -38,6 +41,7 @@ pub(super) fn merge(
     Document {
         rules: base.rules,
         left_out: base.left_out,
+        disabled: base.disabled,
         allowlists,
         targeted,
         salt: own.salt.or(base.salt),
@@ -93,7 +97,7 @@ pub(super) fn resolve(session: &mut Session<'_>, document: Document) -> RuleSet 
         // Errors were reported, and what is checked here could only add wrong ones.
         return RuleSet::default();
     }
-    let Document { rules: mut syntax, mut left_out, allowlists, targeted, .. } = document;
+    let Document { rules: mut syntax, mut left_out, disabled, allowlists, targeted, .. } = document;
     attach(session, &mut syntax, targeted, &left_out);
     syntax.retain(|rule| {
         let is_fine = check(session, rule);
@@ -102,7 +106,7 @@ pub(super) fn resolve(session: &mut Session<'_>, document: Document) -> RuleSet 
         }
         is_fine
     });
-    check_required(session, &mut syntax, left_out);
+    check_required(session, &mut syntax, left_out, disabled);
     RuleSet { rules: syntax.into_iter().map(rule).collect(), allowlists }
 }
 
@@ -140,35 +144,50 @@ fn check(session: &mut Session<'_>, rule: &RuleSyntax) -> bool {
     session.judge_rule(mark, Some(&rule.id.value))
 }
 
-/// Takes out the rules that require one that does not exist; those left out take others with them.
-fn check_required(session: &mut Session<'_>, rules: &mut Vec<RuleSyntax>, mut left_out: Vec<String>) {
+/// Takes out the rules that can't match because they require one that is not there; they take others
+/// with them.
+fn check_required(
+    session: &mut Session<'_>,
+    rules: &mut Vec<RuleSyntax>,
+    mut left_out: Vec<String>,
+    mut disabled: Vec<String>,
+) {
     if rules.iter().all(|rule| rule.required.is_empty()) {
         return;
     }
     loop {
-        let ids: Vec<String> = rules.iter().map(|rule| rule.id.value.clone()).collect();
+        let ids: HashSet<String> = rules.iter().map(|rule| rule.id.value.clone()).collect();
         let before = rules.len();
         rules.retain(|rule| {
             let mark = session.mark();
-            for required in &rule.required {
-                let id = required.value.id.as_str();
-                if ids.iter().any(|other| other == id) {
+            let mut is_disabled = false;
+            for Located { value: Required { id, .. }, place } in &rule.required {
+                let is_in = |ids: &[String]| ids.iter().any(|other| other == id.as_str());
+                if ids.contains(id.as_str()) {
                     continue;
                 }
-                if left_out.iter().any(|other| other == id) {
-                    // The error is reported where it lies; without it, this rule can't match.
-                    if session.loader.skip_bad_rules {
-                        session.error(&required.place, format!("it requires rule `{id}`, which is left out"));
-                    }
-                } else {
-                    session.error(&required.place, format!("it requires rule `{id}`, which does not exist"));
+                if is_in(&disabled) {
+                    let message = format!(
+                        "rule `{}` finds nothing any more: it requires `{id}`, which is disabled",
+                        rule.id.value
+                    );
+                    session.warning(place, message);
+                    is_disabled = true;
+                } else if !is_in(&left_out) {
+                    session.error(place, format!("it requires rule `{id}`, which does not exist"));
+                } else if session.loader.skip_bad_rules {
+                    session.error(place, format!("it requires rule `{id}`, which is left out"));
                 }
+                // Otherwise the run fails because of the rule that was left out.
             }
-            let is_fine = session.judge_rule(mark, Some(&rule.id.value));
-            if !is_fine {
+            if !session.judge_rule(mark, Some(&rule.id.value)) {
                 left_out.push(rule.id.value.clone());
+                return false;
             }
-            is_fine
+            if is_disabled {
+                disabled.push(rule.id.value.clone());
+            }
+            !is_disabled
         });
         if rules.len() == before {
             return;

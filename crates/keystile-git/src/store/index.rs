@@ -80,6 +80,11 @@ impl PackIndex {
         }
     }
 
+    /// Whether [`Self::crc32`] knows any.
+    pub(crate) fn has_crc32(&self) -> bool {
+        matches!(self, Self::File(file) if file.version() == gix_pack::index::Version::V2)
+    }
+
     /// The position of an id.
     pub(crate) fn lookup(&self, id: &oid) -> Option<u32> {
         match self {

@@ -1,7 +1,7 @@
 //! Which entry is a delta on which: the trees along which objects are decoded.
 //!
 //! Nodes are the places of all sources: each pack's entries in the order of their offsets, then the
-//! loose objects. Memory: 24 bytes a node while a walk runs.
+//! loose objects. Memory: 28 bytes a node while a walk runs.
 
 use crate::object::{Kind, ObjectIndex};
 use crate::store::entry::Stored;
@@ -16,6 +16,9 @@ pub(super) struct Forest {
     offsets: Vec<u64>,
     /// Which position in its source's index a node has.
     positions: Vec<u32>,
+    /// The CRC32 that the index has for the entry; copied here in one go, since the index is in another order and
+    /// looking it up entry by entry costs a cache miss each, a twentieth of the walk.
+    crcs: Vec<u32>,
     first_child: Vec<u32>,
     next_sibling: Vec<u32>,
     /// How many objects are wanted of a node and all that is based on it; 0: leave it.
@@ -43,6 +46,7 @@ impl Forest {
         let mut forest = Self {
             offsets: Vec::new(),
             positions: Vec::new(),
+            crcs: Vec::new(),
             first_child: Vec::new(),
             next_sibling: Vec::new(),
             weight: Vec::new(),
@@ -52,15 +56,18 @@ impl Forest {
         for source in store.sources() {
             match source {
                 Source::Pack(pack) => {
-                    let mut entries: Vec<(u64, u32)> =
-                        (0..pack.index.len()).map(|at| (pack.index.offset(at), at)).collect();
+                    let mut entries: Vec<(u64, u32, u32)> = (0..pack.index.len())
+                        .map(|at| (pack.index.offset(at), at, pack.index.crc32(at).unwrap_or(0)))
+                        .collect();
                     entries.sort_unstable();
-                    forest.offsets.extend(entries.iter().map(|&(offset, _)| offset));
-                    forest.positions.extend(entries.iter().map(|&(_, at)| at));
+                    forest.offsets.extend(entries.iter().map(|&(offset, ..)| offset));
+                    forest.positions.extend(entries.iter().map(|&(_, at, _)| at));
+                    forest.crcs.extend(entries.iter().map(|&(.., crc)| crc));
                 }
                 Source::Loose(loose) => {
                     forest.offsets.extend(0..loose.ids.len() as u64);
                     forest.positions.extend(0..loose.ids.len() as u32);
+                    forest.crcs.resize(forest.positions.len(), 0);
                 }
             }
         }
@@ -122,6 +129,11 @@ impl Forest {
     pub(super) fn place(&self, store: &ObjectStore, node: u32) -> (usize, u32, u64) {
         let (source, _) = store.numbering().place(node);
         (source, self.positions[node as usize], self.offsets[node as usize])
+    }
+
+    /// The CRC32 of a node's entry, if its index has one.
+    pub(super) fn crc32(&self, node: u32) -> u32 {
+        self.crcs[node as usize]
     }
 
     /// The number of a node's object, if this is the object's first place.

@@ -113,7 +113,7 @@ impl From<Lost> for Gap {
 /// An object that lies at several places is taken from the first that can be read. A panic of the visitor ends the
 /// walk and is passed on.
 ///
-/// Memory, beside what the visitor keeps: 24 bytes for each place of an object, and, for each thread, at most
+/// Memory, beside what the visitor keeps: 28 bytes for each place of an object, and, for each thread, at most
 /// ⌈log₂ F⌉ + 3 objects expanded at one time, where F is the size of the largest family of deltas. Nothing is allocated on
 /// the word of a header that the bytes do not bear out.
 pub fn walk<V: Visitor>(store: &ObjectStore, visitor: &V, options: &WalkOptions, progress: &Progress) -> WalkOutcome {

@@ -43,9 +43,9 @@ enum From<K> {
 }
 
 /// Buffers above this size are not kept for later.
-const MAX_POOLED: usize = 8 << 20;
+const MAX_POOLED: usize = 4 << 20;
 /// How many buffers a thread keeps for later.
-const POOLED: usize = 16;
+const POOLED: usize = 8;
 
 /// What all threads share.
 pub(super) struct Shared<'a, V: Visitor> {
@@ -186,7 +186,7 @@ impl<'a, V: Visitor> Thread<'a, V> {
                 out = Buffer::from(content);
                 kind
             }),
-            Source::Pack(pack) => self.decode(pack, at, offset, &id, &task.from, &mut out),
+            Source::Pack(pack) => self.decode(pack, task.node, offset, &id, &task.from, &mut out),
         };
         let (kind, from) = match decoded {
             Ok(kind) => (Some(kind), Some(task.from)),
@@ -276,13 +276,13 @@ impl<'a, V: Visitor> Thread<'a, V> {
     fn decode(
         &mut self,
         pack: &Pack,
-        at: u32,
+        node: u32,
         offset: u64,
         id: &ObjectId,
         from: &From<V::Kept>,
         out: &mut Buffer,
     ) -> Result<Kind, String> {
-        let Shared { store, options, .. } = *self.shared;
+        let Shared { store, forest, options, .. } = *self.shared;
         let base = match from {
             From::LostBase(base) => return Err(format!("its delta base {base} can't be read")),
             From::Circle => return Err("its chain of delta bases leads back to itself".to_owned()),
@@ -309,17 +309,14 @@ impl<'a, V: Visitor> Thread<'a, V> {
             }
             (Stored::Whole(_), Some(_)) => return Err("its entry changed while it was read".to_owned()),
         };
-        let checked_by_crc = match pack.index.crc32(at) {
-            Some(expected) => {
-                let entry = &bytes[offset as usize..entry.data + used];
-                if crc32fast::hash(entry) != expected {
-                    return Err("its entry does not match the CRC32 in the pack's index".to_owned());
-                }
-                true
-            }
-            None => false,
-        };
-        if options.check == Check::Id || !checked_by_crc {
+        if self.packed.capacity() > MAX_POOLED {
+            self.packed = Buffer::default();
+        }
+        let has_crc = pack.index.has_crc32();
+        if has_crc && crc32fast::hash(&bytes[offset as usize..entry.data + used]) != forest.crc32(node) {
+            return Err("its entry does not match the CRC32 in the pack's index".to_owned());
+        }
+        if options.check == Check::Id || !has_crc {
             match gix_object::compute_hash(store.hash(), kind, out.filled()) {
                 Ok(actual) if actual == *id => {}
                 Ok(actual) => return Err(format!("its content is not its id: it is {actual}")),

@@ -10,7 +10,7 @@ use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
 use super::forest::Forest;
 use super::{Base, Check, Lost, Object, Visitor, WalkOptions, WalkOutcome};
-use crate::object::{Kind, ObjectId};
+use crate::object::{Kind, ObjectId, oid};
 use crate::progress::Progress;
 use crate::store::delta::Delta;
 use crate::store::entry::Stored;
@@ -180,26 +180,26 @@ impl<'a, V: Visitor> Thread<'a, V> {
         let (source, at, offset) = forest.place(store, task.node);
         let has_children = forest.children(task.node).any(|child| forest.weight(child) > 0);
         let mut out = if has_children { self.pool.pop().unwrap_or_default() } else { std::mem::take(&mut self.leaf) };
-        let id = store.sources()[source].ids().id(at).to_owned();
+        let id = store.sources()[source].ids().id(at);
         let decoded = match &store.sources()[source] {
-            Source::Loose(loose) => loose.read(&id, &mut self.inflater).map(|(kind, content)| {
+            Source::Loose(loose) => loose.read(id, &mut self.inflater).map(|(kind, content)| {
                 out = Buffer::from(content);
                 kind
             }),
-            Source::Pack(pack) => self.decode(pack, task.node, offset, &id, &task.from, &mut out),
+            Source::Pack(pack) => self.decode(pack, task.node, offset, id, &task.from, &mut out),
         };
         let (kind, from) = match decoded {
             Ok(kind) => (Some(kind), Some(task.from)),
             // What was decoded halfway is no base for what comes from elsewhere.
-            Err(detail) => (self.salvage(&task, &id, (source, offset), detail, &mut out), None),
+            Err(detail) => (self.salvage(&task, id, (source, offset), detail, &mut out), None),
         };
         let Some(kind) = kind else {
-            let id = Arc::new(id);
+            let id = Arc::new(id.to_owned());
             self.push_children(task.node, || From::LostBase(id.clone()));
             self.put_back(out, has_children);
             return;
         };
-        let kept = self.visit(task.node, id, kind, &out, from.as_ref(), has_children);
+        let kept = self.visit(task.node, kind, &out, from.as_ref(), has_children);
         if has_children {
             let base = Arc::new(Expanded { kind, data: out, kept });
             self.push_children(task.node, || From::Delta(base.clone()));
@@ -218,7 +218,7 @@ impl<'a, V: Visitor> Thread<'a, V> {
     fn salvage(
         &mut self,
         task: &Task<V::Kept>,
-        id: &ObjectId,
+        id: &oid,
         place: PlaceKey,
         mut detail: String,
         out: &mut Buffer,
@@ -239,7 +239,7 @@ impl<'a, V: Visitor> Thread<'a, V> {
             Err(error) => detail = format!("{detail}; nor can its other copies be read: {}", error.detail),
         }
         if let Some(index) = forest.first_place_of(store, task.node) {
-            self.outcome.lost.push(Lost { index, id: *id, detail });
+            self.outcome.lost.push(Lost { index, id: id.to_owned(), detail });
         }
         None
     }
@@ -248,7 +248,6 @@ impl<'a, V: Visitor> Thread<'a, V> {
     fn visit(
         &mut self,
         node: u32,
-        id: ObjectId,
         kind: Kind,
         data: &Buffer,
         from: Option<&From<V::Kept>>,
@@ -268,7 +267,7 @@ impl<'a, V: Visitor> Thread<'a, V> {
         let data = data.filled();
         self.outcome.objects += 1;
         self.outcome.bytes += data.len() as u64;
-        let object = Object { id, index, kind, data, base };
+        let object = Object { index, kind, data, base };
         Some(visitor.visit(&mut self.scratch, &object, is_base))
     }
 
@@ -278,7 +277,7 @@ impl<'a, V: Visitor> Thread<'a, V> {
         pack: &Pack,
         node: u32,
         offset: u64,
-        id: &ObjectId,
+        id: &oid,
         from: &From<V::Kept>,
         out: &mut Buffer,
     ) -> Result<Kind, String> {
@@ -318,7 +317,7 @@ impl<'a, V: Visitor> Thread<'a, V> {
         }
         if options.check == Check::Id || !has_crc {
             match gix_object::compute_hash(store.hash(), kind, out.filled()) {
-                Ok(actual) if actual == *id => {}
+                Ok(actual) if *actual == *id => {}
                 Ok(actual) => return Err(format!("its content is not its id: it is {actual}")),
                 Err(error) => return Err(format!("its content can't be hashed: {error}")),
             }

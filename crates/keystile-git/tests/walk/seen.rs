@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use keystile_git::object::{Kind, ObjectId};
+use keystile_git::object::{Kind, ObjectId, ObjectIndex};
 use keystile_git::progress::Progress;
 use keystile_git::store::ObjectStore;
 use keystile_git::walk::{Object, Visitor, WalkOptions, WalkOutcome, walk};
@@ -12,6 +12,8 @@ use keystile_scan::DeltaOp;
 
 #[derive(Default)]
 pub(crate) struct Seen {
+    /// By number.
+    ids: Vec<ObjectId>,
     pub(crate) objects: Mutex<BTreeMap<ObjectId, (Kind, Vec<u8>)>>,
     pub(crate) deltas: AtomicU64,
     pub(crate) without_kept: AtomicU64,
@@ -20,8 +22,8 @@ pub(crate) struct Seen {
 
 impl Visitor for Seen {
     type Scratch = Vec<u8>;
-    /// The id, so that a delta can say whether it got what was kept of its base.
-    type Kept = (ObjectId, Vec<u8>);
+    /// The content, so that a delta can say whether it got what was kept of its base.
+    type Kept = Vec<u8>;
 
     fn scratch(&self) -> Vec<u8> {
         Vec::new()
@@ -35,7 +37,7 @@ impl Visitor for Seen {
         if let Some(base) = &object.base {
             self.deltas.fetch_add(1, Ordering::Relaxed);
             match base.kept {
-                Some((_, kept)) => assert_eq!(kept, base.data, "what is kept of the base is of the base"),
+                Some(kept) => assert_eq!(kept, base.data, "what is kept of the base is of the base"),
                 None => {
                     self.without_kept.fetch_add(1, Ordering::Relaxed);
                 }
@@ -50,9 +52,10 @@ impl Visitor for Seen {
             assert_eq!(again, object.data, "the instructions make the object from its base");
         }
         let content = (object.kind, object.data.to_vec());
-        let before = self.objects.lock().expect("no panic").insert(object.id, content);
-        assert!(before.is_none(), "{} was seen twice", object.id);
-        (object.id, object.data.to_vec())
+        let id = self.ids[object.index.as_usize()];
+        let before = self.objects.lock().expect("no panic").insert(id, content);
+        assert!(before.is_none(), "{id} was seen twice");
+        object.data.to_vec()
     }
 }
 
@@ -62,7 +65,8 @@ pub(crate) fn see(store: &ObjectStore, options: &WalkOptions) -> (Seen, WalkOutc
 }
 
 pub(crate) fn see_only(store: &ObjectStore, options: &WalkOptions, only: Option<Kind>) -> (Seen, WalkOutcome) {
-    let seen = Seen { only, ..Seen::default() };
+    let ids = (0..store.len() as u32).map(|index| store.id(ObjectIndex(index))).collect();
+    let seen = Seen { ids, only, ..Seen::default() };
     let progress = Progress::default();
     let outcome = walk(store, &seen, options, &progress);
     {

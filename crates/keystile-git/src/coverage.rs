@@ -1,6 +1,6 @@
 //! What a scan covered: part of every report, and what decides between "clean" and "incomplete".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was in scope and what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Coverage {
     pub archive_entries_scanned: u64,
     /// Matches that a comment in their line excused (`keystile:allow`), counted in each version of a file.
     pub allowed_inline: u64,
+    /// Rules (by their index) whose expression could not be compiled when it was needed.
+    pub failed_rules: BTreeSet<usize>,
     /// Left out on purpose, by reason. Does not make a scan incomplete.
     pub skipped: BTreeMap<SkipReason, Skipped>,
     /// In scope but not readable: makes the scan incomplete (exit 3).
@@ -152,6 +154,7 @@ impl Coverage {
         self.messages_scanned += other.messages_scanned;
         self.archive_entries_scanned += other.archive_entries_scanned;
         self.allowed_inline += other.allowed_inline;
+        self.failed_rules.extend(other.failed_rules);
         for (reason, more) in other.skipped {
             let skipped = self.skipped.entry(reason).or_default();
             skipped.count += more.count;

@@ -39,6 +39,8 @@ pub struct Inspection {
     pub entries_scanned: u64,
     /// Matches in entries that comments excused.
     pub entries_allowed_inline: u32,
+    /// Rules that could not be compiled when an entry needed them.
+    pub entries_failed_rules: Vec<usize>,
     /// Why the content, or parts of it, was left out: reason, path inside, bytes.
     pub skipped: Vec<(SkipReason, BString, u64)>,
 }
@@ -66,6 +68,7 @@ impl Inspection {
     pub fn count(&self, what: &str, coverage: &mut Coverage) {
         coverage.archive_entries_scanned += self.entries_scanned;
         coverage.allowed_inline += u64::from(self.allowed_inline());
+        coverage.failed_rules.extend(self.scan.failed_rules.iter().chain(&self.entries_failed_rules));
         for (reason, inner, bytes) in &self.skipped {
             let name = if inner.is_empty() { what.to_owned() } else { format!("{what}!{inner}") };
             coverage.skip(*reason, name, *bytes);
@@ -124,6 +127,7 @@ impl Inspector {
                 let scan = self.scanner.scan(scratch, bytes);
                 inspection.entries_allowed_inline =
                     inspection.entries_allowed_inline.saturating_add(scan.allowed_inline);
+                inspection.entries_failed_rules.extend(&scan.failed_rules);
                 if !scan.matches.is_empty() {
                     inspection.entries.push((path.to_owned(), scan.matches));
                 }

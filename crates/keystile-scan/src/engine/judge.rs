@@ -78,15 +78,21 @@ fn is_excused(scanner: &Scanner, found: &Match, place: Place<'_>) -> bool {
 }
 
 /// gitleaks' `filter`: a rule with `generic` in its id gives way to another rule's finding that starts on
-/// the same line and whose secret contains its own.
+/// the same line and whose secret contains its own. Beyond gitleaks, the generic finding may start on any
+/// line of the other: a manifest's `kind: Secret` and the `password:` in it are lines apart.
 fn is_superseded(scanner: &Scanner, matches: &[Arc<Match>], verdicts: &[Verdict], index: usize) -> bool {
     let found = &matches[index];
     if !is_generic(scanner, found) {
         return false;
     }
     matches.iter().zip(verdicts).any(|(other, verdict)| {
+        let lines = if scanner.options.strict {
+            other.start.line..=other.start.line
+        } else {
+            other.start.line..=other.end.line
+        };
         *verdict == Verdict::Finding
-            && other.start.line == found.start.line
+            && lines.contains(&found.start.line)
             && other.rule != found.rule
             && !is_generic(scanner, other)
             && memchr::memmem::find(other.secret.reveal(), found.secret.reveal()).is_some()

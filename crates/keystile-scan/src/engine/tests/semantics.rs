@@ -214,6 +214,15 @@ fn a_generic_rule_gives_way_on_the_same_line() {
 }
 
 #[test]
+fn a_generic_rule_gives_way_inside_of_another_match_but_not_in_strict() {
+    let rules = || vec![rule("generic", r"key=(\w+)"), rule("block", r"BEGIN\n[\w=\n]*key=(\w+)\nEND")];
+    let content = b"key=abc\nBEGIN\nkey=abc\nEND\n";
+    let verdicts = judge(&scanner(rules()), content, "a", "");
+    assert_eq!(verdicts, [Verdict::Finding, Verdict::Superseded, Verdict::Finding]);
+    assert_eq!(judge(&strict(rules()), content, "a", ""), [Verdict::Finding; 3]);
+}
+
+#[test]
 fn path_rules_report_the_path() {
     let path_rule = Rule { regex: None, path: Some(pattern(r"\.p12$")), ..rule("p12", "x") };
     let scanner = scanner(vec![path_rule]);

@@ -67,15 +67,12 @@ const ERRORS: &[(&str, &[&str])] = &[
     ("[[rules]]\nid = 'a'\nregex = ['a']\n", &["3:9: rule `a`: `regex` must be a string, not a list"]),
     (
         "[[rules]]\nid = 'a'\nregex = 'a'\nentropy = 'high'\n",
-        &["4:11: rule `a`: `entropy` must be a number, not such a string"],
+        &["4:11: rule `a`: `entropy` must be a number, not a string"],
     ),
-    (
-        "[[rules]]\nid = 'a'\nregex = 'a'\nentropy = nan\n",
-        &["4:11: rule `a`: `entropy` must be a number, not such a number"],
-    ),
+    ("[[rules]]\nid = 'a'\nregex = 'a'\nentropy = nan\n", &["4:11: rule `a`: `entropy` must be a finite number"]),
     (
         "[[rules]]\nid = 'a'\nregex = 'a'\nsecretGroup = 1.5\n",
-        &["4:15: rule `a`: `secretGroup` must be a whole number, not such a number"],
+        &["4:15: rule `a`: `secretGroup` must be a whole number"],
     ),
     (
         "[[rules]]\nid = 'a'\nregex = 'a'\nkeywords = { a = 1 }\n",
@@ -87,7 +84,7 @@ const ERRORS: &[(&str, &[&str])] = &[
     ),
     (
         "[[rules]]\nid = 'a'\nregex = 'a'\nskipReport = 'perhaps'\n",
-        &["4:14: rule `a`: `skipReport` must be true or false, not such a string"],
+        &["4:14: rule `a`: `skipReport` must be true or false, not a string"],
     ),
     (
         "[[rules]]\nid = 'a'\nregex = 'a'\n[[rules.allowlist]]\nstopwords = ['s']\n",
@@ -95,13 +92,14 @@ const ERRORS: &[(&str, &[&str])] = &[
     ),
     (
         "rules = 'all'\nextend = 1\n",
-        &[
-            "1:9: `rules` must be a list of tables, not such a string",
-            "2:10: `extend` must be a table, not such a whole number",
-        ],
+        &["1:9: `rules` must be a list of tables, not a string", "2:10: `extend` must be a table, not a whole number"],
     ),
-    ("rules = [1]\n", &["1:10: `rules` must be tables, not such a whole number"]),
+    ("rules = [1]\n", &["1:10: `rules` must be tables, not a whole number"]),
     ("Title = 'a'\ntitle = 'b'\n", &["2:1: `title` is given twice, in different case"]),
+    (
+        "[[rules]]\nid = 'a'\nregex = 'a'\nsecretGroup = 99999999999999999999\n",
+        &["4:15: rule `a`: `secretGroup` is far too large"],
+    ),
     // Patterns, at the character.
     (
         "[[rules]]\nid = 'é'\nregex = '''é(?=b)'''\n",

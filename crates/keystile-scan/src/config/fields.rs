@@ -92,7 +92,12 @@ impl<'t> Fields<'t> {
             _ => None,
         };
         if number.is_none() {
-            session.error(&place, format!("`{name}` must be a whole number, not {}", kind(value.get_ref())));
+            let message = match value.get_ref() {
+                DeValue::Integer(_) => format!("`{name}` is far too large"),
+                DeValue::Float(_) => format!("`{name}` must be a whole number"),
+                other => format!("`{name}` must be a whole number, not {}", kind(other)),
+            };
+            session.error(&place, message);
         }
         Some(Located { value: number?, place })
     }
@@ -115,7 +120,11 @@ impl<'t> Fields<'t> {
         };
         let number = number.filter(|number: &f64| number.is_finite());
         if number.is_none() {
-            session.error(&place, format!("`{name}` must be a number, not {}", kind(value.get_ref())));
+            let message = match value.get_ref() {
+                DeValue::Integer(_) | DeValue::Float(_) => format!("`{name}` must be a finite number"),
+                other => format!("`{name}` must be a number, not {}", kind(other)),
+            };
+            session.error(&place, message);
         }
         Some(Located { value: number?, place })
     }
@@ -215,9 +224,9 @@ fn text(session: &mut Session<'_>, place: &Place, value: &DeValue<'_>, name: &st
 /// What a value is, with its article.
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "such a string",
-        DeValue::Integer(_) => "such a whole number",
-        DeValue::Float(_) => "such a number",
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",

@@ -26,9 +26,11 @@ use session::Session;
 pub struct Loader<'a> {
     /// The text of keystile's own rules, for `[extend] useDefault = true`.
     pub builtin: &'a str,
-    /// Reads the file that `[extend] path` names; the error is a sentence for people.
+    /// Reads the file that `[extend] path` names, which is handed over as written (gitleaks takes it
+    /// relative to the working directory); the error is a sentence for people.
     pub read: &'a dyn Fn(&str) -> Result<String, String>,
-    /// Keep the rules that are fine when others are not (`--skip-bad-rules`).
+    /// Keep the rules that are fine when others are not (`--skip-bad-rules`). A rule that overrides
+    /// another and is left out leaves the other as it was. Errors outside of rules remain errors.
     pub skip_bad_rules: bool,
     /// Merge extended files exactly as gitleaks 8.30.1 does (`--compat=strict`), its losses included:
     /// a rule that overrides another can set neither `required` nor `skipReport`, and an extended

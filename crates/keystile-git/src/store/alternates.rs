@@ -40,6 +40,12 @@ fn follow(objects: &Path, depth: usize, directories: &mut Vec<PathBuf>, seen: &m
     seen.push(real);
     directories.push(objects.to_owned());
     let list = objects.join("info/alternates");
+    if let Ok(metadata) = std::fs::metadata(&list)
+        && !metadata.is_file()
+    {
+        // Opening a pipe would wait for ever.
+        return gap(list.display().to_string(), "it is not a file".to_owned());
+    }
     let lines = match std::fs::read(&list) {
         Ok(lines) => lines,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return,

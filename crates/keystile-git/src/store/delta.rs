@@ -3,6 +3,14 @@
 
 use keystile_scan::DeltaOp;
 
+/// How many instructions a delta may have: they take 32 bytes of memory each, and a bomb of some kilobytes can
+/// inflate to half a billion. (git copies and inserts dozens of bytes at a time, so that this is more than a
+/// gigabyte of changes in one object.)
+const MAX_OPS: usize = 1 << 25;
+
+/// For how many instructions memory is kept from one delta to the next.
+const KEPT_OPS: usize = 1 << 18;
+
 /// Why a delta can't be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeltaError {
@@ -26,6 +34,9 @@ pub enum DeltaError {
     /// Instruction 0, which is reserved.
     #[error("its delta has an instruction that does not exist")]
     Reserved,
+    /// More instructions than any real delta has.
+    #[error("its delta has more than {MAX_OPS} instructions")]
+    TooMany,
     /// The instructions make more or less than the delta says.
     #[error("its delta makes {actual} bytes, but says {expected}")]
     ResultSize {
@@ -53,6 +64,8 @@ impl Delta {
     pub fn parse(&mut self, delta: &[u8], base_len: usize) -> Result<(), DeltaError> {
         self.ops.clear();
         self.inserts.clear();
+        self.ops.shrink_to(KEPT_OPS);
+        self.inserts.shrink_to(KEPT_OPS);
         let mut at = 0;
         let expected = size(delta, &mut at)?;
         if expected != base_len as u64 {
@@ -62,6 +75,12 @@ impl Delta {
         let mut made = 0u64;
         while let Some(&instruction) = delta.get(at) {
             at += 1;
+            if made > result {
+                return Err(DeltaError::ResultSize { expected: result, actual: made });
+            }
+            if self.ops.len() == MAX_OPS {
+                return Err(DeltaError::TooMany);
+            }
             if instruction & 0x80 != 0 {
                 let (from, len) = copy(instruction, delta, &mut at)?;
                 if from.checked_add(len).is_none_or(|end| end > base_len) {
@@ -278,6 +297,7 @@ mod tests {
             (&[10, 1, 2, b'a', b'b'], DeltaError::ResultSize { expected: 1, actual: 2 }),
             (&[10, 3, 3, b'a', b'b'], DeltaError::Truncated),
             (&[10, 1, 0], DeltaError::Reserved),
+            (&[10, 1, 1, b'a', 1, b'b', 1, b'c'], DeltaError::ResultSize { expected: 1, actual: 2 }),
             (&[10, 1, 0x91], DeltaError::Truncated),
             (&[10, 1, 0x91, 10, 1], DeltaError::OutOfBase),
             (&[10, 1, 0x90, 11], DeltaError::OutOfBase),

@@ -69,7 +69,8 @@ impl LooseObjects {
     /// Reads one; its id is always checked.
     pub(crate) fn read(&self, id: &oid, inflater: &mut Inflater) -> Result<(Kind, Vec<u8>), String> {
         let path = self.path(id);
-        plain_file(&path)?;
+        // Deflate makes nothing longer by more than a thousandth.
+        within(MAX_OBJECT_BYTES + MAX_OBJECT_BYTES / 1000, plain_file(&path)?)?;
         let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
         decode(&bytes, id, inflater)
     }

@@ -21,11 +21,15 @@ pub(crate) struct Pack {
 
 /// A pack file's bytes.
 pub(crate) enum PackBytes {
-    /// Mapped. git never writes into a pack that has its name, so the bytes stay what they are.
+    /// Mapped. git never writes into a pack that has its name, so the bytes stay what they are. (Whoever cuts a pack
+    /// off while it is read ends the process, as it would end git's.)
     Mapped(Box<gix_pack::data::File>),
     /// Read, since its header is broken and gix-pack maps none such.
     Memory(Vec<u8>),
 }
+
+/// How large a pack with a broken header may be.
+const MAX_READ: u64 = 4 << 30;
 
 impl std::fmt::Debug for PackBytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -36,9 +40,10 @@ impl std::fmt::Debug for PackBytes {
 impl PackBytes {
     /// Opens a pack file, be its header right or not.
     pub(crate) fn open(path: &Path, hash: HashKind) -> Result<Self, String> {
-        plain_file(path)?;
+        let size = plain_file(path)?;
         match gix_pack::data::File::at(path, hash) {
             Ok(file) => Ok(Self::Mapped(Box::new(file))),
+            Err(error) if size > MAX_READ => Err(error.to_string()),
             Err(_) => std::fs::read(path).map(Self::Memory).map_err(|error| error.to_string()),
         }
     }

@@ -114,14 +114,18 @@ fn what_is_no_file_is_a_gap_and_is_not_waited_for() {
     repository.repack();
     let directory = repository.objects().join("pack");
     std::fs::create_dir(directory.join("folder.pack")).expect("a folder");
-    let pipe = directory.join("pipe.pack").display().to_string();
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    let (pack, list) = (directory.join("pipe.pack"), repository.objects().join("info/alternates"));
+    let loose = repository.objects().join(format!("aa/{}", "a".repeat(38)));
+    std::fs::create_dir(loose.parent().expect("a directory")).expect("a folder");
+    let made = std::process::Command::new("mkfifo").args([&pack, &list, &loose]).status().expect("mkfifo runs");
     assert!(made.success());
     let store = repository.open();
-    let whats: Vec<_> = store.gaps().iter().map(|gap| (gap.kind, gap.detail.contains("not a file"))).collect();
-    assert_eq!(whats, [(GapKind::CorruptPack, true); 2], "{:?}", store.gaps());
+    let gaps: Vec<_> = store.gaps().iter().map(|gap| (gap.kind, gap.detail.contains("not a file"))).collect();
+    let (pack, list) = (GapKind::CorruptPack, GapKind::MissingAlternate);
+    assert_eq!(gaps, [(list, true), (pack, true), (pack, true)], "{:?}", store.gaps());
     let (_, outcome) = see(&store, &WalkOptions::default());
-    assert_eq!(outcome.lost, []);
+    let lost: Vec<_> = outcome.lost.iter().map(|lost| (lost.id.to_string(), &lost.detail[..])).collect();
+    assert_eq!(lost, [("a".repeat(40), "it is not a file")]);
     assert!(outcome.objects > 10);
 }
 

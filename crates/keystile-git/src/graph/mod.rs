@@ -28,6 +28,9 @@ pub mod prune;
 pub mod reach;
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 pub use build::{Builder, Malformed, Scratch};
 pub use names::{NameId, Names};
 pub use parse::{commit_info, message, tag_name};
@@ -86,6 +89,23 @@ struct TagRecord {
     target_kind: Option<Kind>,
 }
 
+/// How much a graph holds: see the top of this module for what each costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Commits.
+    pub commits: usize,
+    /// Trees.
+    pub trees: usize,
+    /// Entries of all trees together.
+    pub entries: u64,
+    /// Those of them that are stored: what no tree has in common with its base.
+    pub stored_entries: usize,
+    /// References to runs of entries of a base, and runs of own entries.
+    pub pieces: usize,
+    /// Distinct names.
+    pub names: usize,
+}
+
 /// Commits, trees and tags of a repository. Immutable; shared by all threads.
 #[derive(Debug)]
 pub struct Graph {
@@ -120,6 +140,19 @@ impl Graph {
     #[must_use]
     pub fn missing(&self) -> &[ObjectId] {
         &self.missing
+    }
+
+    /// How much it holds.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        Size {
+            commits: self.commits.len(),
+            trees: self.trees.records.len(),
+            entries: self.trees.records.iter().map(|tree| u64::from(tree.len)).sum(),
+            stored_entries: self.trees.entries.len(),
+            pieces: self.trees.pieces.len(),
+            names: self.names.len(),
+        }
     }
 
     /// What is known of an object.

@@ -10,6 +10,14 @@ use super::reach::NodeSet;
 use super::tree::{Entry, EntryKind};
 use super::{Graph, MAX_TREE_DEPTH, NONE, Node};
 
+/// Real histories have hardly more places of directories (pairs of a tree and a path it lies at) than trees, and few
+/// are more than ten deep. A handful of trees can be made to unfold to any number of places, so what may be looked at
+/// is limited: the depths of all places together stay below this for each tree ...
+const DEPTH_FOR_EACH_TREE: usize = 64;
+
+/// ... and this in any case.
+const DEPTH_IN_ALL: usize = 10_000_000;
+
 /// A directory by its number; 0 is the top.
 type Directory = u32;
 
@@ -56,12 +64,11 @@ impl Directories {
 }
 
 /// Hands each distinct path of a file in the `roots` (trees) to `file`, once. Fastest if the newest trees come
-/// first, since those are what packs make the others from. `false` if there are more than `limit` pairs of
-/// a tree and a path, or trees too deep: a history made to unfold beyond all measure.
+/// first, since those are what packs make the others from. `false` if some were left out, because directories are
+/// too deep or too many: a history made to unfold beyond all measure.
 pub fn for_each_path(
     graph: &Graph,
     roots: impl IntoIterator<Item = Node>,
-    limit: usize,
     mut file: impl FnMut(&BStr, NameId),
 ) -> bool {
     let mut directories = Directories::new();
@@ -70,17 +77,18 @@ pub fn for_each_path(
     let mut path = BString::default();
     let mut open = Vec::new();
     let mut is_complete = true;
-    let mut visited = 0;
+    let mut left = graph.trees.records.len().saturating_mul(DEPTH_FOR_EACH_TREE).saturating_add(DEPTH_IN_ALL);
     for root in roots {
         open.extend(graph.tree(root).map(|record| (record, 0)));
         while let Some((record, directory)) = open.pop() {
             if !seen.insert(record, directory) {
                 continue;
             }
-            visited += 1;
-            if visited > limit {
-                return false;
-            }
+            let depth = directories.all[directory as usize].2 as usize;
+            left = match left.checked_sub(depth + 1) {
+                Some(left) => left,
+                None => return false,
+            };
             let mut entry = |entry: Entry| match entry.kind() {
                 EntryKind::Blob => {
                     if files.insert((directory, entry.name())) {

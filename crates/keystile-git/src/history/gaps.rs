@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use bstr::ByteSlice as _;
 
 use super::History;
+use super::roots::Roots;
 use crate::Repository;
 use crate::coverage::{Coverage, Gap, GapKind};
 use crate::graph::{Node, State, paths, prune::Pruned};
@@ -14,7 +15,13 @@ use crate::walk::Lost;
 const MAX_NAMED: usize = 10_000;
 
 /// Adds a gap for each object in scope that could not be read, and for the boundary of a shallow clone.
-pub(super) fn find(history: &History<'_>, repository: &Repository, lost: &[Lost], coverage: &mut Coverage) {
+pub(super) fn find(
+    history: &History<'_>,
+    repository: &Repository,
+    roots: &Roots,
+    lost: &[Lost],
+    coverage: &mut Coverage,
+) {
     let History { graph, reach, .. } = *history;
     let details: HashMap<Node, &str> = lost.iter().map(|lost| (lost.index.0, lost.detail.as_str())).collect();
     let mut bad: Vec<(Node, GapKind, String)> = Vec::new();
@@ -50,18 +57,30 @@ pub(super) fn find(history: &History<'_>, repository: &Repository, lost: &[Lost]
             bad.push((mismatch.node, GapKind::CorruptObject, detail));
         }
     }
-    name(history, bad, coverage);
+    name(history, roots, bad, coverage);
     boundary(history, coverage);
 }
 
 /// Names the objects, each with what refers to it.
-fn name(history: &History<'_>, bad: Vec<(Node, GapKind, String)>, coverage: &mut Coverage) {
+fn name(history: &History<'_>, roots: &Roots, bad: Vec<(Node, GapKind, String)>, coverage: &mut Coverage) {
     if bad.is_empty() {
         return;
     }
     let graph = history.graph;
     let wanted: HashSet<Node> = bad.iter().map(|&(node, ..)| node).collect();
     let mut uses: HashMap<Node, String> = HashMap::new();
+    for root in roots.references.iter().chain(&roots.stash) {
+        if wanted.contains(&root.node) {
+            uses.entry(root.node).or_insert_with(|| format!("what {} leads to", root.name));
+        }
+    }
+    for tag in graph.tags().filter(|&tag| history.covers(tag)) {
+        if let Some((target, _)) = graph.tag_target(tag)
+            && wanted.contains(&target)
+        {
+            uses.entry(target).or_insert_with(|| format!("what tag {} leads to", history.hex(tag)));
+        }
+    }
     for commit in history.reach.commits().iter().filter_map(|&commit| graph.commit(commit)) {
         if wanted.contains(&commit.tree) {
             let use_ = format!("the top tree of commit {}", history.hex(commit.node));

@@ -20,12 +20,15 @@ use crate::inspect::Located;
 use crate::object::ObjectIndex;
 use crate::{Error, Inspection};
 
-/// Directories that are compared, over the whole history. Real histories stay below a few times the number of
-/// their trees; a handful of forged trees can unfold to more places than could ever be named.
-const MAX_COMPARED: usize = 100_000_000;
+/// How many directories are compared for each tree there is: real histories stay below one, since a directory is
+/// compared where no parent has the same. A handful of forged trees can unfold to more places than could be named.
+const COMPARED_FOR_EACH_TREE: usize = 4;
 
-/// Pairs of a tree and a path that are looked at for rules on paths alone.
-const MAX_PATHS: usize = 100_000_000;
+/// How many more directories are compared in any case.
+const COMPARED_IN_ALL: usize = 1_000_000;
+
+/// Places that are named in all. Some hundred bytes each; nobody reads as many.
+const MAX_INTRODUCTIONS: usize = 5_000_000;
 
 /// Something that a commit introduced.
 struct Introduction {
@@ -58,7 +61,8 @@ pub(super) fn find(
         pruned: &pruned,
         head: head.map(|head| pruned.shape(graph, head.tree)),
         nothing: Inspection::default(),
-        left: AtomicUsize::new(MAX_COMPARED),
+        left: Budget::new(graph.size().trees.saturating_mul(COMPARED_FOR_EACH_TREE).saturating_add(COMPARED_IN_ALL)),
+        places: Budget::new(MAX_INTRODUCTIONS),
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(history.options.threads).build().map_err(|error| {
         Error::Read { what: "the history: no threads".to_owned(), source: std::io::Error::other(error) }
@@ -67,7 +71,7 @@ pub(super) fn find(
         let commits = history.reach.commits().par_iter().with_min_len(256);
         commits.filter_map(|&commit| graph.commit(commit)).flat_map_iter(|commit| compare.commit(commit)).collect()
     });
-    if compare.left.load(Ordering::Relaxed) == 0 || !pruned.cycles().is_empty() {
+    if compare.left.is_exceeded() || compare.places.is_exceeded() || !pruned.cycles().is_empty() {
         unfolds_too_far(coverage, "places of findings");
     }
     introductions.sort_by(|a, b| {
@@ -103,7 +107,7 @@ fn names_of_path_findings(history: &History<'_>, coverage: &mut Coverage) -> Has
     let mut names = HashSet::new();
     let scanner = &history.inspector.scanner;
     if scanner.has_path_rules() {
-        let is_complete = paths::for_each_path(history.graph, history.root_trees(), MAX_PATHS, |path, name| {
+        let is_complete = paths::for_each_path(history.graph, history.root_trees(), |path, name| {
             if !names.contains(&name) && !scanner.judge_path(Place { path, commit: "" }).is_empty() {
                 names.insert(name);
             }
@@ -121,8 +125,34 @@ struct Compare<'a> {
     /// HEAD's tree: `None` without a HEAD, `Some(None)` if nothing in it matters.
     head: Option<Option<Shape>>,
     nothing: Inspection,
-    /// How many more directories may be compared.
-    left: AtomicUsize,
+    /// Directories that may be compared.
+    left: Budget,
+    /// Places that may be named.
+    places: Budget,
+}
+
+/// A number of steps that all threads together may take.
+struct Budget(AtomicUsize);
+
+impl Budget {
+    fn new(steps: usize) -> Self {
+        // 0 stands for "more was asked for".
+        Self(AtomicUsize::new(steps + 1))
+    }
+
+    /// Whether another step may be taken.
+    fn take(&self) -> bool {
+        let take = |left: usize| Some(left.saturating_sub(1));
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok_and(|left| left > 1)
+    }
+
+    fn exceed(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
 }
 
 /// A directory of a commit, with the same directory of its parents and of HEAD.
@@ -152,8 +182,7 @@ impl Compare<'_> {
         let head = self.head.flatten().into_iter().collect();
         let mut open = vec![Directory { shape, parents, head, path: BString::default(), depth: 0 }];
         while let Some(directory) = open.pop() {
-            let may = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-            if may.is_err() {
+            if !self.left.take() {
                 break;
             }
             for &entry in self.pruned.entries(directory.shape) {
@@ -175,7 +204,7 @@ impl Compare<'_> {
                     path.push(b'/');
                     let depth = directory.depth + 1;
                     if depth > MAX_TREE_DEPTH {
-                        self.left.store(0, Ordering::Relaxed);
+                        self.left.exceed();
                         continue;
                     }
                     open.push(Directory { shape: entry.child(), parents, head, path, depth });
@@ -214,7 +243,7 @@ impl Compare<'_> {
         let before: HashSet<Fingerprint> = self.fingerprints(parents, path);
         let in_head = self.head.is_some().then(|| self.fingerprints(head, path));
         for (path, found) in found {
-            if !before.contains(&found.fingerprint) {
+            if !before.contains(&found.fingerprint) && self.places.take() {
                 let in_head = in_head.as_ref().map(|head| head.contains(&found.fingerprint));
                 introduced((path, found, in_head));
             }

@@ -75,9 +75,9 @@ pub fn scan(
         repository.shallow().iter().filter_map(|id| store.lookup(id)).map(|index| index.0).collect();
     let roots = roots::find(store, references, &head, &mut coverage);
     let mut reach = Reach::new(&graph, &shallow);
-    reach.extend(roots.references);
+    reach.extend(roots.references.iter().map(|root| root.node));
     let by_references = reach.counts();
-    reach.extend(roots.stash);
+    reach.extend(roots.stash.iter().map(|root| root.node));
     note_stash(by_references, reach.counts(), &mut coverage);
     if options.unreachable {
         note_unreachable(&graph, reach.counts(), &mut coverage);
@@ -85,7 +85,7 @@ pub fn scan(
 
     let history = History { store, graph: &graph, reach: &reach, contents: &contents, inspector, options };
     count(&history, &mut coverage);
-    gaps::find(&history, repository, &outcome.lost, &mut coverage);
+    gaps::find(&history, repository, &roots, &outcome.lost, &mut coverage);
     let head = head.target().and_then(|id| store.lookup(&id)).and_then(|index| graph.commit(index.0));
     let mut occurrences = introductions::find(&history, head, &mut coverage)?;
     if options.messages {

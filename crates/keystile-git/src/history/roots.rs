@@ -10,9 +10,17 @@ use crate::store::ObjectStore;
 #[derive(Debug, Default)]
 pub(super) struct Roots {
     /// References, replacements, and the HEADs of all work trees: what `git rev-list --all` starts from.
-    pub(super) references: Vec<Node>,
+    pub(super) references: Vec<Root>,
     /// Stash entries, the newest included.
-    pub(super) stash: Vec<Node>,
+    pub(super) stash: Vec<Root>,
+}
+
+/// A starting point.
+#[derive(Debug, Clone)]
+pub(super) struct Root {
+    /// What leads there: a reference, `HEAD`, `stash@{2}`.
+    pub(super) name: String,
+    pub(super) node: Node,
 }
 
 /// Looks all starting points up. Those that are not there are gaps.
@@ -20,11 +28,12 @@ pub(super) fn find(store: &ObjectStore, references: References, head: &Head, cov
     coverage.gaps.extend(references.gaps);
     coverage.notes.extend(references.notes);
     let mut look_up = |name: &dyn std::fmt::Display, id: &ObjectId| {
-        let found = store.lookup(id).map(|index| index.0);
+        let name = name.to_string();
+        let found = store.lookup(id).map(|index| Root { name: name.clone(), node: index.0 });
         if found.is_none() {
             let detail =
                 format!("leads to {id}, which is not in the repository; fetch it again or delete the reference");
-            coverage.gap(GapKind::BrokenReference, name.to_string(), detail);
+            coverage.gap(GapKind::BrokenReference, name, detail);
         }
         found
     };

@@ -107,7 +107,7 @@ fn corrupt_objects_of_every_kind() {
         ("HEAD:dir/two", "dir/two: ", &["one"][..]),
         ("HEAD:dir", "dir: ", &["one"]),
         ("HEAD~1", "a parent of commit ", &["dir/two", "one"]),
-        ("HEAD", "", &[]),
+        ("HEAD", "what refs/heads/main leads to: ", &[]),
     ] {
         let fixture = two();
         let id = corrupt(&fixture, revision);
@@ -129,4 +129,18 @@ fn a_corrupt_object_that_nothing_leads_to_matters_only_when_it_is_asked_for() {
     let options = HistoryOptions { unreachable: true, ..HistoryOptions::default() };
     let report = scan_with(&fixture.path, token_rules(), &options);
     assert_eq!((gap(&report).0, gap(&report).1), (GapKind::CorruptObject, &*id));
+}
+
+#[test]
+fn a_tag_of_something_missing() {
+    let fixture = two();
+    fixture.write("tagged", "tagged");
+    let id = fixture.git(&["hash-object", "-w", "tagged"]);
+    fixture.git(&["tag", "-a", "-m", "tagged", "v1", &id]);
+    remove(&fixture, "v1^{}");
+    let tag = fixture.git(&["rev-parse", "v1"]);
+    let report = scan(&fixture.path);
+    let detail = format!("what tag {tag} leads to: is not in the repository; another clone may have it");
+    assert_eq!(gap(&report), (GapKind::MissingObject, &*id, &*detail));
+    assert_eq!((report.coverage.blobs, report.coverage.blobs_scanned, report.coverage.tags), (3, 2, 1));
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use keystile_git::GapKind;
+use keystile_scan::{Allowlist, OccurrencePlace};
+
 use crate::reference;
-use crate::scanning::{path_rules, scan, scan_with, shown};
+use crate::scanning::{path_rules, scan, scan_with, shown, token_rules};
 use crate::support::{Fixture, token};
 use keystile_git::history::HistoryOptions;
 
@@ -251,7 +254,7 @@ fn the_commit_is_described_as_git_does() {
     let id = fixture.commit("Subject\n\nBody, caf\u{e9}");
     let report = scan(&fixture.path);
     let [occurrence] = &report.occurrences[..] else { panic!("{:?}", report.occurrences) };
-    let keystile_scan::OccurrencePlace::Commit(commit) = &occurrence.place else { panic!("{occurrence:?}") };
+    let OccurrencePlace::Commit(commit) = &occurrence.place else { panic!("{occurrence:?}") };
     assert_eq!(commit.id, id);
     assert_eq!((commit.author_name.as_str(), commit.author_email.as_str()), ("Ada Author", "ada@example.com"));
     assert_eq!((commit.author_seconds, commit.author_offset_minutes), (1_700_000_000, 60));
@@ -275,7 +278,7 @@ fn a_path_that_is_a_finding_by_itself_is_introduced_where_it_appears() {
         .occurrences
         .iter()
         .map(|occurrence| {
-            let keystile_scan::OccurrencePlace::Commit(commit) = &occurrence.place else { panic!("{occurrence:?}") };
+            let OccurrencePlace::Commit(commit) = &occurrence.place else { panic!("{occurrence:?}") };
             (commit.id.clone(), occurrence.path.to_string())
         })
         .collect();
@@ -293,4 +296,95 @@ fn every_line_with_the_secret_is_named() {
     fixture.write("a", format!("{}\n{}", line(&secret), line(&secret)));
     let one = fixture.commit("one");
     check(&fixture, &[(&one, "one")], &[format!("one \"a\":1 {secret} *"), format!("one \"a\":3 {secret} *")]);
+}
+
+#[test]
+fn an_allowlisted_commit_excuses_what_it_brought_for_good() {
+    let fixture = Fixture::new();
+    let (known, new) = (token(1), token(2));
+    fixture.write("a", line(&known));
+    let one = fixture.commit("one");
+    fixture.write("a", format!("changed\n{}{}", line(&known), line(&new)));
+    let two = fixture.commit("two");
+    let mut rules = token_rules();
+    rules.allowlists.push(Allowlist { commits: vec![one], ..Allowlist::default() });
+    let report = scan_with(&fixture.path, rules, &HistoryOptions::default());
+    let names = BTreeMap::from([(two, "two")]);
+    assert_eq!(shown(&report, &names), [format!("two \"a\":3 {new} *")]);
+}
+
+#[test]
+fn every_stash_entry_counts_with_its_index_and_untracked_files() {
+    let fixture = Fixture::new();
+    fixture.write("a", "a\n");
+    fixture.commit("one");
+    for at in 1..=2 {
+        fixture.write("a", line(&token(at)));
+        fixture.write("untracked", line(&token(at + 10)));
+        fixture.git(&["stash", "push", "-q", "-u", "-m", &format!("entry {at}")]);
+    }
+    let report = scan(&fixture.path);
+    let mut found: Vec<String> = report
+        .occurrences
+        .iter()
+        .map(|occurrence| {
+            let OccurrencePlace::Commit(commit) = &occurrence.place else { panic!("{occurrence:?}") };
+            let subject = commit.message.lines().next().unwrap_or_default();
+            let revision = fixture.git(&["rev-parse", "--short", "HEAD"]);
+            let subject = subject.replace(&format!("main: {revision} one"), "main");
+            format!("{subject}: {} {}", occurrence.path, String::from_utf8_lossy(occurrence.found.secret.reveal()))
+        })
+        .collect();
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            format!("On main: entry 1: a {}", token(1)),
+            format!("On main: entry 2: a {}", token(2)),
+            format!("untracked files on main: untracked {}", token(11)),
+            format!("untracked files on main: untracked {}", token(12)),
+        ]
+    );
+}
+
+#[test]
+fn the_order_is_the_commits_and_does_not_depend_on_threads() {
+    let fixture = Fixture::new();
+    for at in 0..6 {
+        fixture.write(&format!("dir{}/file{at}", at % 2), format!("{}{}", line(&token(at)), line(&token(at + 50))));
+        fixture.commit(&format!("commit {at}"));
+    }
+    let scan = |threads| {
+        let options = HistoryOptions { threads, ..HistoryOptions::default() };
+        shown(&scan_with(&fixture.path, token_rules(), &options), &BTreeMap::new())
+    };
+    let one = scan(1);
+    assert_eq!(one, scan(2));
+    // The time stands still, so the ids decide.
+    let mut sorted = one.clone();
+    sorted.sort();
+    assert_eq!(one, sorted);
+}
+
+/// Ten levels of ten directories that are all the same: ten thousand million paths in a dozen objects.
+#[test]
+fn a_history_made_to_unfold_without_end_is_named_and_ends() {
+    let fixture = Fixture::new();
+    let secret = token(1);
+    fixture.write("one", line(&secret));
+    fixture.commit("one");
+    let mut tree = fixture.git(&["rev-parse", "HEAD^{tree}"]);
+    for _ in 0..10 {
+        let entries: String = (0..10).map(|at| format!("040000 tree {tree}\td{at}\n")).collect();
+        fixture.write("../entries", entries);
+        let path = fixture.outside().join("entries");
+        tree = fixture.git(&["-c", &format!("alias.mk=!git mktree < '{}'", path.display()), "mk"]);
+    }
+    let commit = fixture.git(&["commit-tree", "-m", "bomb", &tree]);
+    fixture.git(&["update-ref", "refs/heads/bomb", &commit]);
+    let report = scan_with(&fixture.path, path_rules(r"\.p12$"), &HistoryOptions::default());
+    let kinds: Vec<_> = report.coverage.gaps.iter().map(|gap| (gap.kind, gap.what.as_str())).collect();
+    assert_eq!(kinds, [(GapKind::Unsupported, "paths"), (GapKind::Unsupported, "places of findings")]);
+    assert!(!report.occurrences.is_empty());
+    assert_eq!((report.coverage.trees, report.coverage.blobs), (11, 1));
 }

@@ -112,10 +112,7 @@ impl<'r> ObjectReader<'r> {
                 Err(error) => fault = Some(error.message().to_owned()),
             }
         }
-        let store = self.store.get_or_init(|| {
-            let own = &self.repository.object_directories().directories[0];
-            ObjectStore::open(own, self.hash()).map_err(|error| error.to_string())
-        });
+        let store = self.store.get_or_init(|| self.repository.open_objects().map_err(|error| error.to_string()));
         match store {
             Ok(store) => match store.read(id) {
                 Ok(Some(object)) => Ok(object),
@@ -197,7 +194,7 @@ fn open_quick(repository: &Repository) -> Option<git2::Odb<'static>> {
         return None;
     }
     let odb = git2::Odb::new().ok()?;
-    for directory in &repository.object_directories().directories {
+    for directory in repository.object_directories() {
         odb.add_disk_alternate(directory.to_str()?).ok()?;
     }
     Some(odb)

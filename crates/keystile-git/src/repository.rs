@@ -23,8 +23,8 @@ use bstr::BString;
 use crate::coverage::Gap;
 use crate::error::Error;
 use crate::object::ObjectId;
+use crate::store::ObjectStore;
 
-pub use objects::ObjectDirectories;
 pub use references::{Head, LinkedWorktree, Reference, References, StashEntry};
 
 /// Where a repository is, in the terms of git's environment variables, which the caller reads:
@@ -63,7 +63,7 @@ pub struct Repository {
     common_dir: PathBuf,
     work_tree: Option<PathBuf>,
     index_file: PathBuf,
-    objects: ObjectDirectories,
+    object_directories: Vec<PathBuf>,
     settings: config::Settings,
     has_promisor_pack: bool,
     shallow: Vec<ObjectId>,
@@ -95,18 +95,18 @@ impl Repository {
         let mut notes = Vec::new();
         let work_tree = discovery::work_tree(location, &found, &settings, &mut notes);
         let index_file = location.index_file.clone().unwrap_or_else(|| found.git_dir.join("index"));
-        let objects = ObjectDirectories::read(location, &found.common_dir, &mut gaps);
+        let object_directories = objects::directories(location, &found.common_dir, &mut gaps);
         let shallow = objects::shallow(&found.common_dir, settings.object_hash, &mut gaps);
         if found.common_dir.join("info/grafts").exists() {
             notes.push("info/grafts is not followed: commits are read with the parents that they name".to_owned());
         }
-        let has_promisor_pack = objects.have_promisor_pack();
+        let has_promisor_pack = objects::have_promisor_pack(&object_directories);
         Ok(Self {
             git_dir: found.git_dir,
             common_dir: found.common_dir,
             work_tree,
             index_file,
-            objects,
+            object_directories,
             settings,
             has_promisor_pack,
             shallow,
@@ -139,10 +139,19 @@ impl Repository {
         &self.index_file
     }
 
-    /// Every directory that objects are read from.
+    /// Every directory that objects are read from: its own first, then alternates, each once.
     #[must_use]
-    pub fn object_directories(&self) -> &ObjectDirectories {
-        &self.objects
+    pub fn object_directories(&self) -> &[PathBuf] {
+        &self.object_directories
+    }
+
+    /// Opens all its objects, numbered; a scan of the whole history needs them.
+    ///
+    /// # Errors
+    ///
+    /// As [`ObjectStore::open_directories`].
+    pub fn open_objects(&self) -> Result<ObjectStore, Error> {
+        ObjectStore::open_directories(&self.object_directories, self.object_hash())
     }
 
     /// The hash that names its objects.

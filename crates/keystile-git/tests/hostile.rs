@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use keystile_git::history::{self, HistoryOptions};
 use keystile_git::range::{self, RangeOptions, RangeSpec};
-use keystile_git::store::ObjectStore;
 use keystile_git::work_tree::{self, WorkTreeOptions};
 use keystile_git::{Progress, Repository, SourceReport, directory, patch, staged};
 use support::scanning::inspector;
@@ -122,8 +121,7 @@ fn nothing_is_run_and_nothing_is_changed() {
     type Scan<'a> = (&'a str, usize, &'a dyn Fn(&Repository) -> SourceReport);
     let scans: &[Scan<'_>] = &[
         ("history", 3, &|repository| {
-            let own = &repository.common_dir().join("objects");
-            let store = ObjectStore::open(own, repository.object_hash()).expect("opens");
+            let store = repository.open_objects().expect("opens");
             let options = HistoryOptions { messages: true, unreachable: true, ..HistoryOptions::default() };
             history::scan(repository, &store, &inspector, &options, &progress).expect("scans")
         }),

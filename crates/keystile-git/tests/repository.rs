@@ -293,7 +293,7 @@ fn alternates_are_followed_once_each_and_named_when_missing() {
     let outside = fixture.outside();
     let objects = |name: &str| outside.join(name).join(".git/objects");
     let third = open(&outside.join("third"));
-    assert_eq!(third.object_directories().directories, [objects("third"), objects("second"), objects("repo")]);
+    assert_eq!(third.object_directories(), [objects("third"), objects("second"), objects("repo")]);
     assert_eq!(third.gaps(), []);
 
     // A circle ends, and what is not there is named.
@@ -302,7 +302,7 @@ fn alternates_are_followed_once_each_and_named_when_missing() {
         format!("# comment\n{}\n../../../gone/objects\n", objects("third").display()),
     );
     let third = open(&outside.join("third"));
-    assert_eq!(third.object_directories().directories, [objects("third"), objects("second"), objects("repo")]);
+    assert_eq!(third.object_directories(), [objects("third"), objects("second"), objects("repo")]);
     assert_eq!(third.gaps().len(), 1);
     assert_eq!(third.gaps()[0].kind, GapKind::MissingAlternate);
     assert!(third.gaps()[0].what.ends_with("gone/objects"), "{}", third.gaps()[0].what);
@@ -344,4 +344,38 @@ fn origin_is_named_without_credentials() {
     assert_eq!(open(&fixture.path).origin_url(), Some("git@example.com:own/it.git"));
     let debug = format!("{:?}", open(&fixture.path));
     assert!(!debug.contains(&word), "a password in a remote's URL shows in Debug");
+}
+
+#[test]
+fn a_hook_that_judges_a_push_sees_what_was_pushed() {
+    let fixture = Fixture::with_args(&["--bare"]);
+    fixture.git(&["clone", "-q", ".", "../pusher"]);
+    let pusher = fixture.outside().join("pusher");
+    support::git(&pusher, &["checkout", "-q", "-b", "main"]);
+    fs::write(pusher.join("a.txt"), support::token(1)).expect("written");
+    support::git(&pusher, &["add", "-A"]);
+    support::git(&pusher, &["commit", "-q", "-m", "first"]);
+    let hook = fixture.path.join("hooks/pre-receive");
+    fs::create_dir_all(hook.parent().expect("hooks")).expect("made");
+    let seen = fixture.outside().join("seen");
+    // The objects are in quarantine: what is pushed is copied for the test, since refusing it throws it away.
+    let script = format!(
+        "#!/bin/sh\ncp -r \"$GIT_OBJECT_DIRECTORY\" '{0}' && echo \"$GIT_ALTERNATE_OBJECT_DIRECTORIES\" > '{0}.alternates'\n",
+        seen.display()
+    );
+    fs::write(&hook, script).expect("written");
+    fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("own file");
+    support::git(&pusher, &["push", "-q", "origin", "main"]);
+    let alternate = fs::read_to_string(fixture.outside().join("seen.alternates")).expect("the hook ran");
+    let location = Location {
+        path: fixture.path.clone(),
+        object_directory: Some(seen.clone()),
+        alternate_object_directories: vec![fixture.path.join(alternate.trim())],
+        ..Location::default()
+    };
+    let repository = Repository::open_at(&location).expect("opens");
+    assert_eq!(repository.object_directories(), [seen, fixture.path.join("objects")]);
+    assert_eq!(repository.gaps(), []);
+    let blob = support::git(&pusher, &["rev-parse", "HEAD:a.txt"]);
+    assert!(repository.open_objects().expect("opens").lookup(&id(&blob)).is_some(), "what was pushed is seen");
 }

@@ -92,8 +92,10 @@ pub(super) fn work_tree(
     if let Some(beside) = &found.beside {
         return Some(beside.clone());
     }
-    // With GIT_DIR alone git takes the current directory as the top.
-    location.git_dir.as_ref().and_then(|_| absolute(&location.path)).filter(|top| top.is_dir())
+    // With GIT_DIR alone git takes the current directory as the top;
+    // and a hook that runs inside of the git directory has none.
+    let top = location.git_dir.as_ref().and_then(|_| absolute(&location.path));
+    top.filter(|top| top.is_dir() && !top.starts_with(&found.git_dir))
 }
 
 /// Whether `path` can be a git directory. A broken HEAD does not make it another thing: then the

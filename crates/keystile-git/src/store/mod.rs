@@ -8,7 +8,7 @@
 //! Memory: beside the mapped files, one byte an object for the look-up table, and four more if
 //! there is more than one pack, or if there are loose objects ([`number`]).
 
-mod alternates;
+pub(crate) mod alternates;
 pub mod delta;
 pub(crate) mod entry;
 pub(crate) mod index;
@@ -79,8 +79,20 @@ impl ObjectStore {
     /// The directory itself can't be read, or there are more than 2³² objects. Whatever else is wrong is
     /// one of [`Self::gaps`].
     pub fn open(objects: &Path, hash: HashKind) -> Result<Self, Error> {
-        let what = || objects.display().to_string();
-        std::fs::read_dir(objects).map_err(|source| Error::Read { what: what(), source })?;
+        std::fs::read_dir(objects).map_err(|source| Error::Read { what: objects.display().to_string(), source })?;
+        let mut gaps = Vec::new();
+        let directories = alternates::directories(objects, &mut gaps);
+        let mut store = Self::open_directories(&directories, hash)?;
+        store.gaps.splice(0..0, gaps);
+        Ok(store)
+    }
+
+    /// Opens the objects in `directories`, and no others: alternates are theirs who call.
+    ///
+    /// # Errors
+    /// There are more than 2³² objects. Whatever else is wrong is one of [`Self::gaps`].
+    pub fn open_directories(directories: &[PathBuf], hash: HashKind) -> Result<Self, Error> {
+        let what = || directories.first().map_or_else(String::new, |directory| directory.display().to_string());
         let mut store = Self {
             hash,
             sources: Vec::new(),
@@ -89,12 +101,11 @@ impl ObjectStore {
             gaps: Vec::new(),
             notes: Vec::new(),
         };
-        let directories = alternates::directories(objects, &mut store.gaps);
         let mut unindexed = Vec::new();
-        for directory in &directories {
+        for directory in directories {
             store.open_packs(&directory.join("pack"), &mut unindexed);
         }
-        for directory in &directories {
+        for directory in directories {
             let loose = LooseObjects::list(directory, hash, &mut store.gaps);
             if !loose.ids.is_empty() {
                 store.sources.push(Source::Loose(loose));

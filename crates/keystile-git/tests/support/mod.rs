@@ -72,7 +72,7 @@ pub(crate) fn git<S: AsRef<OsStr>>(path: &Path, args: &[S]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn command<S: AsRef<OsStr>>(path: &Path, args: &[S]) -> Command {
+pub(crate) fn command<S: AsRef<OsStr>>(path: &Path, args: &[S]) -> Command {
     let mut command = Command::new("git");
     command.current_dir(path).args(args);
     for (name, _) in std::env::vars_os() {

@@ -82,7 +82,6 @@ pub fn scan(
     let base = revision::resolve(&reader, &spec.base, revision::Side::Base)?;
     let head = revision::resolve(&reader, &spec.head, revision::Side::Head)?;
     let mut coverage = Coverage::default();
-    coverage.gaps.extend_from_slice(repository.gaps());
     let range = Range::find(&reader, base, head, &mut coverage)?;
     coverage.commits = range.commits.len() as u64;
     if range.commits.is_empty() {

@@ -34,8 +34,11 @@ pub fn scan(repository: &Repository, inspector: &Inspector, progress: &Progress)
         )));
     }
     let reader = ObjectReader::new(repository);
+    // A missing alternate, say, is a gap here if one of the objects that are asked for is missing with it.
     let mut coverage = Coverage::default();
-    coverage.gaps.extend_from_slice(repository.gaps());
+    if repository.git_dir().join("MERGE_HEAD").exists() {
+        coverage.notes.push("a merge is under way: what it brings to HEAD counts as added".to_owned());
+    }
     let head = head_tree(&reader, &mut coverage);
     let index = Index::read(repository, &mut coverage);
     let changes = compare(&reader, &index, head, &mut coverage);

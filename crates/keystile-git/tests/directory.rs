@@ -202,6 +202,21 @@ fn symbolic_links_are_counted_or_followed() {
 }
 
 #[test]
+fn a_folder_named_by_a_link_or_with_a_slash_is_the_folder() {
+    let folder = Folder::new();
+    folder.write(".gitignore", "*.log\n");
+    folder.write("sub/a.log", token(1));
+    folder.write("sub/b.txt", token(2));
+    let link = folder.path.parent().expect("above").join("link");
+    symlink(&folder.path, &link).expect("made");
+    for path in [link, folder.path.join("sub/.."), PathBuf::from(format!("{}/", folder.path.display()))] {
+        let (found, report) = scan_paths(&inspector(), std::slice::from_ref(&path), &DirectoryOptions::default());
+        assert_eq!(found, ["sub/b.txt:1 kst-token file no HEAD"], "{}", path.display());
+        assert_eq!(skipped(&report, SkipReason::IgnoredPath), ["sub/a.log"], "{}", path.display());
+    }
+}
+
+#[test]
 fn what_may_not_be_read_is_a_gap() {
     let folder = Folder::new();
     folder.write("locked.txt", token(1));

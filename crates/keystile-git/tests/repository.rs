@@ -86,6 +86,23 @@ fn location_overrides_discovery_like_git_environment() {
 }
 
 #[test]
+fn damage_is_named_and_no_other_repository_taken_instead() {
+    let outer = Fixture::new();
+    outer.write("inner/a.txt", "text");
+    let inner = outer.path.join("inner");
+    support::git(&inner, &["init", "-q"]);
+    fs::remove_dir_all(inner.join(".git/objects")).expect("there");
+    match Repository::open(&inner) {
+        Err(Error::Usage(text)) => assert!(text.contains("inner/.git is damaged"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    // References can be gone; then there is HEAD.
+    fs::create_dir(inner.join(".git/objects")).expect("made");
+    fs::remove_dir_all(inner.join(".git/refs")).expect("there");
+    assert_eq!(open(&inner).git_dir(), inner.join(".git"));
+}
+
+#[test]
 fn git_file_that_leads_nowhere_is_a_usage_error_with_the_cure() {
     let fixture = Fixture::new();
     let lost = fixture.outside().join("lost");
@@ -201,6 +218,8 @@ fn broken_references_are_gaps_and_hide_nothing() {
     fixture.write(".git/refs/heads/outside", "ref: refs/../../../elsewhere\n");
     fixture.write(".git/refs/heads/dangling", "ref: refs/heads/nothing\n");
     fixture.write(".git/refs/heads/held.lock", "");
+    std::os::unix::fs::symlink(".", fixture.path.join(".git/refs/heads/again")).expect("made");
+    std::os::unix::fs::symlink("..", fixture.path.join(".git/refs/heads/up")).expect("made");
     fixture.write(".git/packed-refs", format!("{commit} refs/tags/good\nnonsense\n{commit} refs/tags/better\n"));
     let all = open(&fixture.path).references();
     let good: Vec<_> = all.references.iter().map(|reference| reference.name.to_string()).collect();

@@ -349,7 +349,13 @@ fn both_sides_of_a_conflict_are_scanned() {
     assert!(!merge.status.success(), "it conflicts");
     let (found, report) = scan(&fixture);
     assert_eq!(found, ["clean.txt:1 kst-token index"], "stage 3");
-    assert_eq!(report.coverage.notes, ["1 paths are in conflict: both sides of each were scanned"]);
+    assert_eq!(
+        report.coverage.notes,
+        [
+            "a merge is under way: what it brings to HEAD counts as added",
+            "1 paths are in conflict: both sides of each were scanned"
+        ]
+    );
 }
 
 #[test]

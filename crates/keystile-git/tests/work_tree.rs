@@ -195,6 +195,9 @@ fn linked_work_trees_have_their_own_index_and_files() {
     fs::write(linked.join("staged.txt"), token(2)).expect("written");
     git(&linked, &["add", "-A"]);
     fs::write(linked.join("untracked.txt"), token(3)).expect("written");
+    // Of the exclude file, all work trees share one.
+    fixture.write(".git/info/exclude", "excluded.txt\n");
+    fs::write(linked.join("excluded.txt"), token(5)).expect("written");
     fixture.write("mine.txt", token(4));
     assert_eq!(scan(&fixture).0, ["mine.txt:1 kst-token work tree"]);
     let repository = Repository::open(&linked).expect("opens");

@@ -3,7 +3,6 @@
 use keystile_git::directory::{self, DirectoryOptions};
 use keystile_git::history::{self, HistoryOptions};
 use keystile_git::range::{self, RangeOptions, RangeSpec};
-use keystile_git::store::ObjectStore;
 use keystile_git::walk::Check;
 use keystile_git::work_tree::{self, WorkTreeOptions};
 use keystile_git::{GapKind, Inspector, Progress, Repository, SourceReport, patch, staged, standard_input};
@@ -66,8 +65,7 @@ fn of_history(
     if request.strict {
         return Ok(patch::scan_history(repository, inspector, progress)?);
     }
-    let directories = &repository.object_directories().directories;
-    let store = ObjectStore::open(&directories[0], repository.object_hash())?;
+    let store = repository.open_objects()?;
     let options = HistoryOptions {
         messages: request.messages,
         unreachable: request.unreachable,

@@ -44,7 +44,14 @@ pub(super) fn discover(location: &Location) -> Result<Found, Error> {
             let common_dir = common_dir(&git_dir, location.common_dir.as_deref());
             return Ok(Found { git_dir, common_dir, beside: Some(directory.to_owned()) });
         }
-        if is_git_dir(&dot_git, location.common_dir.as_deref()) {
+        // git would look further up, and scan another repository instead of naming this one's damage.
+        if dot_git.join("HEAD").symlink_metadata().is_ok() && !has_objects(&dot_git, location) {
+            return Err(Error::Usage(format!(
+                "{} is damaged: it has no folder `objects`; bring it back from another clone, or use --dir to scan the files",
+                dot_git.display()
+            )));
+        }
+        if dot_git.is_dir() && has_objects(&dot_git, location) {
             let git_dir = absolute(&dot_git).ok_or_else(not_found)?;
             let common_dir = common_dir(&git_dir, location.common_dir.as_deref());
             return Ok(Found { git_dir, common_dir, beside: Some(directory.to_owned()) });
@@ -96,6 +103,11 @@ pub(super) fn work_tree(
     // and a hook that runs inside of the git directory has none.
     let top = location.git_dir.as_ref().and_then(|_| absolute(&location.path));
     top.filter(|top| top.is_dir() && !top.starts_with(&found.git_dir))
+}
+
+/// Whether a git directory has objects, be they elsewhere.
+fn has_objects(git_dir: &Path, location: &Location) -> bool {
+    location.object_directory.is_some() || common_dir(git_dir, location.common_dir.as_deref()).join("objects").is_dir()
 }
 
 /// Whether `path` can be a git directory. A broken HEAD does not make it another thing: then the

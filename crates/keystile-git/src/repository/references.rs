@@ -4,7 +4,7 @@
 //! `refs/packed-backend.c`; reflogs as in `git-reflog(1)` and `refs/files-backend.c`. A reference that
 //! can't be read is a gap and does not hide the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -97,7 +97,7 @@ pub struct References {
 /// A repository with hundreds of thousands of references has some ten megabytes here.
 const MAX_PACKED_BYTES: u64 = 1 << 30;
 
-/// Directories below `refs/`; a symbolic link may lead in a circle.
+/// Directories below `refs/`.
 const MAX_DEPTH: u32 = 64;
 
 /// git's `SYMREF_MAXDEPTH`.
@@ -134,13 +134,28 @@ pub(super) fn read_all(repository: &Repository) -> References {
     let packed = read_packed(common_dir, hash, &mut all.gaps);
     let store = Store { git_dir: &repository.git_dir, common_dir, hash, packed: &packed };
 
-    let mut names: Vec<BString> = packed.keys().cloned().collect();
+    let mut names = Vec::new();
     store.list_loose(common_dir, b"refs", &mut names, &mut all.gaps);
     if repository.git_dir != *common_dir {
         names.retain(|name| !is_per_worktree(name));
         store.list_loose(&repository.git_dir, b"refs", &mut names, &mut all.gaps);
     }
-    let references = store.resolve_all(names, b"", &mut all.gaps, &mut all.notes);
+    let mut references = store.resolve_all(names, b"", &mut all.gaps, &mut all.notes);
+    // A file takes precedence, and where there is none, none has to be looked for: there can be very many of these.
+    let loose: HashSet<&BString> = references.iter().map(|reference| &reference.name).collect();
+    let broken: HashSet<&str> = all.gaps.iter().map(|gap| gap.what.as_str()).collect();
+    let only_packed: Vec<Reference> = packed
+        .iter()
+        .filter(|(name, _)| !loose.contains(name) && !broken.contains(name.to_str_lossy().as_ref()))
+        .map(|(name, (target, peeled))| Reference {
+            name: name.clone(),
+            target: *target,
+            symbolic: None,
+            peeled: *peeled,
+        })
+        .collect();
+    references.extend(only_packed);
+    references.sort_by(|a, b| a.name.cmp(&b.name));
     (all.replacements, all.references) =
         references.into_iter().partition(|reference| reference.name.starts_with(b"refs/replace/"));
 
@@ -270,6 +285,8 @@ impl Store<'_> {
 
     /// Adds the names of all reference files below `top/below`.
     fn list_loose(&self, top: &Path, below: &[u8], names: &mut Vec<BString>, gaps: &mut Vec<Gap>) {
+        // A symbolic link can lead to a directory that was listed already, or to one that holds it.
+        let mut listed: HashSet<PathBuf> = HashSet::new();
         let mut open = vec![(BString::from(below), 0)];
         while let Some((name, depth)) = open.pop() {
             let mut gap = |detail: String| {
@@ -279,7 +296,11 @@ impl Store<'_> {
                 gap(format!("lies more than {MAX_DEPTH} directories deep"));
                 continue;
             }
-            let entries = match top.join(name.to_path_lossy()).read_dir() {
+            let directory = top.join(name.to_path_lossy());
+            if directory.canonicalize().is_ok_and(|real| !listed.insert(real)) {
+                continue;
+            }
+            let entries = match directory.read_dir() {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {

@@ -258,6 +258,26 @@ fn a_pattern_too_large_or_too_deep_is_refused() {
     re2::parse(r"(?s)(?:[^a].){500}").expect("a thousand small classes are fine");
 }
 
+/// Nesting is told from an estimate first; what passes it must parse.
+#[test]
+fn the_nesting_limit_is_not_missed_by_a_level() {
+    let nested = [r"[^\pL\W_]", "[^a]", "a"].into_iter().flat_map(|atom| {
+        (20..130).flat_map(move |n| {
+            let groups = format!("{}{atom}{}", "(?:x|".repeat(n), ")+".repeat(n));
+            // Each `(?i)*` repeats what came before once more.
+            [format!("{atom}{}", "*(?i)".repeat(n)), groups, format!("{}{atom}{}", "(b".repeat(n), "c)".repeat(n))]
+        })
+    });
+    for pattern in nested {
+        match re2::parse(&pattern) {
+            Ok(translated) => {
+                compile(&translated.source);
+            }
+            Err(error) => assert_eq!(error.kind, SyntaxErrorKind::TooDeep, "{pattern}"),
+        }
+    }
+}
+
 /// What is accepted at the limit compiles, and needs no more than the limit says.
 #[test]
 fn what_is_accepted_compiles_within_the_limit() {

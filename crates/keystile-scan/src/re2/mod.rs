@@ -3,7 +3,7 @@
 //! Rules are written for Go's `regexp`; keystile runs them on `regex-automata`. The two agree on
 //! most of the syntax and on leftmost-first matching, and differ in details that matter: `\Q..\E`,
 //! octal escapes, set operations in classes, `{` that is no repetition, `\s`, what counts as one
-//! character. [`translate`] reads a pattern the way Go's parser does, refuses what Go refuses with
+//! character. [`translate()`] reads a pattern the way Go's parser does, refuses what Go refuses with
 //! the place and a cure, and writes an equivalent pattern in which every atom carries its own flags,
 //! so that no inline flag reaches further than in Go.
 //!

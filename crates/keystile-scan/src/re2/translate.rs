@@ -93,8 +93,8 @@ impl Default for Measure {
 impl Measure {
     /// An atom.
     fn atom(states: u64) -> Self {
-        // A class takes up to four levels.
-        Self { copies: 1, states, depth: 4 }
+        // A class takes up to eight levels: `(?:(?u:[^[^a]b])|..)`.
+        Self { copies: 1, states, depth: 8 }
     }
 
     /// Adds what stands beside it.

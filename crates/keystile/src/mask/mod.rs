@@ -63,6 +63,12 @@ struct Form {
     is_plain: bool,
 }
 
+impl Form {
+    fn order(&self) -> (usize, &[u8], bool) {
+        (self.bytes.len(), self.bytes.reveal(), !self.is_plain)
+    }
+}
+
 /// Replaces the secrets of a run in any text. Made once for a report.
 #[derive(Debug)]
 pub struct Masker {
@@ -70,6 +76,7 @@ pub struct Masker {
     /// Finds the first few bytes of a form; the rest is compared. Whole forms would make the
     /// automaton of a run with ten thousand findings take hundreds of megabytes.
     anchors: Option<AhoCorasick>,
+    /// By anchor; sorted by length, then bytes: private keys have thousands of lines that begin alike.
     forms: Vec<Vec<Form>>,
 }
 
@@ -96,7 +103,7 @@ impl Masker {
                 for occurrence in &finding.occurrences {
                     let this = std::sync::Arc::as_ptr(&occurrence.found);
                     if last != Some(this) {
-                        builder.found(&occurrence.found);
+                        builder.found(&occurrence.found, Some(&finding.secret));
                         last = Some(this);
                     }
                 }
@@ -180,10 +187,15 @@ impl Masker {
     fn find(&self, anchors: &AhoCorasick, text: &[u8], found: &mut dyn FnMut(Range<usize>, bool)) {
         for hit in anchors.find_overlapping_iter(text) {
             let rest = &text[hit.start()..];
-            for form in &self.forms[hit.pattern().as_usize()] {
-                if rest.starts_with(form.bytes.reveal()) {
-                    found(hit.start()..hit.start() + form.bytes.len(), form.is_plain);
+            let mut forms = self.forms[hit.pattern().as_usize()].as_slice();
+            while let Some(first) = forms.first() {
+                let len = first.bytes.len();
+                let Some(candidate) = rest.get(..len) else { break };
+                let (same, longer) = forms.split_at(forms.partition_point(|form| form.bytes.len() == len));
+                if let Ok(index) = same.binary_search_by(|form| form.bytes.reveal().cmp(candidate)) {
+                    found(hit.start()..hit.start() + len, same[index].is_plain);
                 }
+                forms = longer;
             }
         }
     }
@@ -226,14 +238,16 @@ struct Builder {
 }
 
 impl Builder {
-    /// All that a match makes unspeakable.
-    fn found(&mut self, found: &Match) {
-        self.secret(&found.secret);
+    /// All that a match makes unspeakable, beyond the secret that is `known`.
+    fn found(&mut self, found: &Match, known: Option<&SecretBytes>) {
+        if known != Some(&found.secret) {
+            self.secret(&found.secret);
+        }
         if let Some(encoded) = line::encoded_form(found) {
             self.form(&encoded, false);
         }
         for required in &found.required {
-            self.found(required);
+            self.found(required, None);
         }
     }
 
@@ -248,14 +262,17 @@ impl Builder {
             return;
         }
         let forms = self.by_anchor.entry(bytes[..bytes.len().min(ANCHOR)].to_vec()).or_default();
-        match forms.iter_mut().find(|form| form.bytes.reveal() == bytes) {
-            Some(form) => form.is_plain |= is_plain,
-            None => forms.push(Form { bytes: SecretBytes::new(bytes), is_plain }),
-        }
+        forms.push(Form { bytes: SecretBytes::new(bytes), is_plain });
     }
 
     fn build(self, redaction: Redaction) -> Masker {
-        let (patterns, forms): (Vec<_>, Vec<_>) = self.by_anchor.into_iter().unzip();
+        let (patterns, mut forms): (Vec<_>, Vec<_>) = self.by_anchor.into_iter().unzip();
+        for forms in &mut forms {
+            // A plain one first, so that it is the one that stays.
+            forms.sort_by(|one: &Form, two| one.order().cmp(&two.order()));
+            forms.dedup_by(|later, first| later.bytes.reveal() == first.bytes.reveal());
+            forms.shrink_to_fit();
+        }
         let anchors = (!patterns.is_empty()).then(|| {
             AhoCorasick::builder()
                 .match_kind(MatchKind::Standard)
@@ -267,5 +284,7 @@ impl Builder {
     }
 }
 
+#[cfg(test)]
+mod engine_tests;
 #[cfg(test)]
 mod tests;

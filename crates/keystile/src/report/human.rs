@@ -14,7 +14,7 @@ use super::coverage::{gap_kind, skip_reason};
 use super::text::{bytes, columns, count, printable, printable_bytes, printable_code, subject, thousands};
 use super::view::{FindingView, OccurrenceView, PlaceKind, View, utc};
 use super::{Options, Outcome, TargetKind};
-use crate::mask::MASK;
+use crate::mask::{MASK, Redaction};
 
 /// So many places of a finding are listed without `--verbose`.
 const PLACES: usize = 5;
@@ -58,6 +58,10 @@ impl Page<'_> {
             self.place(first, finding.occurrences.len() == 1);
             self.snippet(first);
             self.more_places(finding, first);
+        }
+        if self.options.redaction != Redaction::Full {
+            // Asked for: the line above may show a part only, for want of room.
+            self.line(&format!("  {dim}secret{reset}       {}", printable(&finding.secret)));
         }
         self.line(&format!("  {dim}fingerprint{reset}  {}", finding.fingerprint));
         self.line(&format!("  {dim}what to do{reset}   {}", advice::what_to_do(finding)));

@@ -257,15 +257,22 @@ impl Default for Options {
 /// Whatever writing to `out` gives; a closed pipe is [`io::ErrorKind::BrokenPipe`].
 pub fn write(report: &Report<'_>, format: Format, out: &mut dyn Write, options: &Options) -> io::Result<()> {
     let view = View::new(report, options);
+    // Formats write in small pieces.
+    let mut buffered = io::BufWriter::new(out);
+    write_view(&view, format, &mut buffered, options)?;
+    buffered.flush()
+}
+
+fn write_view(view: &View<'_>, format: Format, out: &mut dyn Write, options: &Options) -> io::Result<()> {
     match format {
-        Format::Human => human::write(&view, out, options),
-        Format::Json => json::write(&view, out),
-        Format::Jsonl => jsonl::write(&view, out),
-        Format::Sarif => sarif::write(&view, out),
-        Format::Csv => csv::write(&view, out),
-        Format::Junit => junit::write(&view, out),
-        Format::Gitlab => gitlab::write(&view, out),
-        Format::Markdown => markdown::write(&view, out),
-        Format::Gitleaks => gitleaks::write(&view, out),
+        Format::Human => human::write(view, out, options),
+        Format::Json => json::write(view, out),
+        Format::Jsonl => jsonl::write(view, out),
+        Format::Sarif => sarif::write(view, out),
+        Format::Csv => csv::write(view, out),
+        Format::Junit => junit::write(view, out),
+        Format::Gitlab => gitlab::write(view, out),
+        Format::Markdown => markdown::write(view, out),
+        Format::Gitleaks => gitleaks::write(view, out),
     }
 }

@@ -194,6 +194,14 @@ fn a_zip_behind_a_comment_or_with_one_is_read() {
 }
 
 #[test]
+fn a_zip_behind_a_program_is_read() {
+    let content = [b"#!/usr/bin/env python3\n".to_vec(), zip(&[("__main__.py", &text())])].concat();
+    let found = expanded(&content, &Limits::default());
+    assert_eq!((found.paths(), found.reasons()), (vec!["__main__.py"], vec![]));
+    assert_eq!(found.content("__main__.py"), Some(&text()[..]));
+}
+
+#[test]
 fn zip64_and_data_descriptors_are_read() {
     use std::io::Write as _;
     let options = zip::write::SimpleFileOptions::default().large_file(true);

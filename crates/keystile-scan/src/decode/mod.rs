@@ -285,3 +285,6 @@ fn retain_from<T: Copy>(list: &mut Vec<T>, from: usize, mut keep: impl FnMut(&T)
     }
     list.truncate(kept);
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,7 +159,8 @@ impl Chain {
     }
 }
 
-/// Whether the text between two NULs is UTF-16 in one of the byte orders.
+/// Whether the text between two NULs is UTF-16 in one of the byte orders: a gap, if there is one, lies between
+/// two Latin characters.
 fn is_link(text: &[u8], nul: usize, next: usize) -> bool {
     let between = &text[nul + 1..next];
     let (little, last) = between.split_at(between.len() - 1);
@@ -167,7 +168,12 @@ fn is_link(text: &[u8], nul: usize, next: usize) -> bool {
     let all = |bytes: &[u8], order: fn([u8; 2]) -> u16| {
         bytes.as_chunks::<2>().0.iter().all(|unit| is_plausible(order(*unit)))
     };
-    is_latin(last[0]) && all(little, u16::from_le_bytes) || is_latin(first[0]) && all(big, u16::from_be_bytes)
+    let is_text_at = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|byte| is_latin(*byte));
+    let is_little =
+        is_latin(last[0]) && (little.is_empty() || is_text_at(nul.checked_sub(1)) && all(little, u16::from_le_bytes));
+    let is_big =
+        is_latin(first[0]) && (big.is_empty() || is_text_at(next.checked_add(1)) && all(big, u16::from_be_bytes));
+    is_little || is_big
 }
 
 /// The characters, each with the offset where it ends. Halves of surrogate pairs are U+FFFD.

@@ -16,6 +16,9 @@ pub(crate) type PlaceKey = (usize, u64);
 /// How many other places are tried for the bases of one object: damage can't make this explode.
 const MAX_DETOURS: u32 = 64;
 
+/// How an error about a base begins.
+const BASE: &str = "its delta base";
+
 /// What a read goes through, so that circles end.
 #[derive(Default)]
 struct Trail {
@@ -167,10 +170,13 @@ impl ObjectStore {
         let Source::Pack(pack) = &self.sources[source] else { return failed };
         let Some(id) = pack.id_at_offset(offset) else { return failed };
         let id = id.to_owned();
-        self.detour(&id, trail, inflater).map_err(|_| match failed {
-            Err(detail) => format!("its delta base {id} can't be read: {detail}"),
-            Ok(_) => format!("its delta base {id} can't be read"),
-        })
+        let detour = self.detour(&id, trail, inflater);
+        match (detour, failed) {
+            // Of a chain of failures, the first is the cause.
+            (Err(_), Err(detail)) if detail.starts_with(BASE) => Err(detail),
+            (Err(_), Err(detail)) => Err(format!("{BASE} {id} can't be read: {detail}")),
+            (detour, _) => detour,
+        }
     }
 
     fn detour(&self, id: &ObjectId, trail: &mut Trail, inflater: &mut Inflater) -> Result<Content, String> {
@@ -180,7 +186,7 @@ impl ObjectStore {
         }
         match self.resolve(id, trail, inflater) {
             Some(content) => content,
-            None => Err(format!("its delta base {id} is missing")),
+            None => Err(format!("{BASE} {id} is missing")),
         }
     }
 

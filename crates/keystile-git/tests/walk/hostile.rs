@@ -1,7 +1,11 @@
 //! Packs that git would not write.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ThreadId;
+use std::time::Duration;
 
 use keystile_git::object::{HashKind, Kind, ObjectId};
 use keystile_git::progress::Progress;
@@ -106,6 +110,23 @@ fn a_missing_base_loses_its_deltas_by_name_and_nothing_else() {
     assert_eq!(lost.len(), 2);
     assert_eq!(detail(&lost, first.id), format!("its delta base {missing} is missing"));
     assert_eq!(detail(&lost, second.id), format!("its delta base {} can't be read", first.id));
+    let error = store.read(&second.id).expect_err("nor can it be read alone");
+    assert_eq!(error.to_string(), format!("object {}: its delta base {missing} is missing", second.id));
+}
+
+#[test]
+fn a_read_names_the_base_that_is_broken() {
+    let broken = Entry { claimed: Some(1), ..whole(b"broken, ") };
+    let mut entries = vec![broken.clone()];
+    let mut content = b"broken, ".to_vec();
+    for step in 0..5 {
+        entries.push(appending(Stored::OnEntry(step), &content, b"."));
+        content.push(b'.');
+    }
+    let (_root, store) = store(&[&entries]);
+    let error = store.read(&entries[5].id).expect_err("its base is broken");
+    let cause = "it expands to more than the 1 bytes that its header says";
+    assert_eq!(error.detail, format!("its delta base {} can't be read: {cause}", broken.id));
 }
 
 #[test]
@@ -308,6 +329,36 @@ fn a_broad_family_keeps_few_bases_alive() {
     assert_eq!(most_alive(&chain), 2, "one base, one child, whatever the depth");
     let comb: Vec<usize> = (0..1000).map(|n| n / 2 * 2).collect();
     assert_eq!(most_alive(&comb), 2, "a chain whose links have a leaf each");
+}
+
+/// Notes which threads see objects, and gives the others time to come.
+#[derive(Default)]
+struct Threads(Mutex<HashSet<ThreadId>>);
+
+impl Visitor for Threads {
+    type Scratch = ();
+    type Kept = ();
+
+    fn scratch(&self) {}
+
+    fn wants(&self, _kind: Kind) -> bool {
+        true
+    }
+
+    fn visit(&self, (): &mut (), _object: &Object<'_, ()>, _is_base: bool) {
+        self.0.lock().expect("no panic").insert(std::thread::current().id());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn one_family_is_split_over_the_threads() {
+    let bases: Vec<usize> = (0..300).map(|number| number / 2).collect();
+    let (_root, store) = store(&[&family(&bases)]);
+    let threads = Threads::default();
+    let options = WalkOptions { threads: 3, ..WalkOptions::default() };
+    walk(&store, &threads, &options, &Progress::default());
+    assert_eq!(threads.0.into_inner().expect("no panic").len(), 3);
 }
 
 proptest! {

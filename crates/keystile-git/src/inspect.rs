@@ -55,7 +55,10 @@ impl Inspection {
     /// Whether the content itself was left out (too large, or binary).
     #[must_use]
     pub fn is_left_out(&self) -> bool {
-        self.skipped.iter().any(|(reason, ..)| matches!(reason, SkipReason::Binary | SkipReason::Size))
+        // Entries of an archive can be left out too; those have a path inside.
+        self.skipped
+            .iter()
+            .any(|(reason, inner, _)| inner.is_empty() && matches!(reason, SkipReason::Binary | SkipReason::Size))
     }
 
     /// Matches that comments excused.

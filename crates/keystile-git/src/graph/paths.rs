@@ -144,7 +144,7 @@ impl Seen {
 }
 
 /// Hands the wanted entries of `pruned` below the `roots` (trees) to `found`, with a path; what lies at many
-/// paths is handed out at one or some of them.
+/// paths is handed out at one or some of them, the same ones each time.
 pub fn some_paths(
     graph: &Graph,
     pruned: &Pruned,
@@ -159,7 +159,10 @@ pub fn some_paths(
             if !seen.insert(shape) {
                 continue;
             }
-            for &entry in pruned.entries(shape) {
+            // Names are numbered as the threads met them; the same path is to be found each time.
+            let mut entries = pruned.entries(shape).to_vec();
+            entries.sort_by_key(|entry| (graph.names().get(entry.name()), entry.kind()));
+            for entry in entries {
                 let mut path = directory.clone();
                 path.extend_from_slice(graph.names().get(entry.name()));
                 if entry.kind() == EntryKind::Tree {

@@ -19,6 +19,7 @@ pub(super) fn find(history: &History<'_>, coverage: &mut Coverage, occurrences: 
     nodes.sort_unstable_by_key(|&node| (graph.commit(node).map(|commit| commit.seconds), node));
     for node in nodes {
         let id = store.id(ObjectIndex(node));
+        contents.messages[&node].count(&id.to_string(), coverage);
         let is_commit = graph.commit(node).is_some();
         let commit = if is_commit { id.to_string() } else { String::new() };
         let found = inspector.findings_at(&contents.messages[&node], BStr::new(""), &commit);

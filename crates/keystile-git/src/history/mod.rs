@@ -186,6 +186,7 @@ fn count(history: &History<'_>, coverage: &mut Coverage) {
     }
     coverage.blobs_scanned = scanned;
     coverage.blob_bytes_scanned = bytes;
+    coverage.failed_rules.extend(&contents.failed_rules);
     count_in_blobs(history, coverage);
     count_submodules(history, coverage);
 }

@@ -1,6 +1,6 @@
 //! The walk over all objects: blobs are scanned, commits, trees and tags go into the graph.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::HistoryOptions;
@@ -15,8 +15,10 @@ use crate::{Inspection, Inspector, Progress};
 pub(super) struct Contents {
     /// Blobs with a match (be it one that a comment excuses), with entries of an archive, or with something left out.
     pub(super) blobs: HashMap<Node, Arc<Inspection>>,
-    /// Commits and tags with a match in their message.
+    /// Commits and tags with a match (be it one that a comment excuses) in their message.
     pub(super) messages: HashMap<Node, Arc<Inspection>>,
+    /// Rules that could not be compiled when they were needed.
+    pub(super) failed_rules: BTreeSet<usize>,
 }
 
 /// Reads and scans everything in `store`.
@@ -58,6 +60,19 @@ impl Reader<'_> {
         note(&mut self.contents.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Whether findings or the coverage need more of an inspection than that it was made.
+    fn is_noted(&self, inspection: &Inspection) -> bool {
+        let failed = inspection.scan.failed_rules.iter().chain(&inspection.entries_failed_rules);
+        if failed.clone().next().is_some() {
+            // Not by content: a rule that can't be compiled fails in every version of a file.
+            self.note(|contents| contents.failed_rules.extend(failed));
+        }
+        inspection.has_matches()
+            || !inspection.skipped.is_empty()
+            || inspection.entries_scanned > 0
+            || inspection.allowed_inline() > 0
+    }
+
     fn blob(&self, scratch: &mut Scratch<'_>, object: &Object<'_, Kept>, is_base: bool) -> Kept {
         self.builder.blob(object.index, object.data.len() as u64);
         let inspection = match &object.base {
@@ -69,10 +84,7 @@ impl Reader<'_> {
             },
             _ => self.inspector.inspect(&mut scratch.scan, object.data),
         };
-        let is_noted = inspection.has_matches()
-            || !inspection.skipped.is_empty()
-            || inspection.entries_scanned > 0
-            || inspection.allowed_inline() > 0;
+        let is_noted = self.is_noted(&inspection);
         let is_kept = is_base && self.options.delta;
         let inspection = Arc::new(inspection);
         if is_noted {
@@ -88,7 +100,7 @@ impl Reader<'_> {
             return;
         }
         let inspection = self.inspector.inspect(&mut scratch.scan, graph::message(object.data));
-        if inspection.has_matches() {
+        if self.is_noted(&inspection) {
             self.note(|contents| {
                 contents.messages.insert(object.index.0, Arc::new(inspection));
             });

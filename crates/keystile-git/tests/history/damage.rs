@@ -144,3 +144,14 @@ fn a_tag_of_something_missing() {
     assert_eq!(gap(&report), (GapKind::MissingObject, &*id, &*detail));
     assert_eq!((report.coverage.blobs, report.coverage.blobs_scanned, report.coverage.tags), (3, 2, 1));
 }
+
+#[test]
+fn a_missing_alternate_is_one_gap() {
+    let fixture = two();
+    let missing = fixture.outside().join("gone");
+    fixture.write(".git/objects/info/alternates", format!("{}\n", missing.display()));
+    let report = scan(&fixture.path);
+    let (kind, what, _) = gap(&report);
+    assert_eq!((kind, what), (GapKind::MissingAlternate, &*missing.display().to_string()));
+    assert_eq!(paths(&report), ["dir/two", "one"]);
+}

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use bstr::ByteSlice as _;
 use keystile_git::history::{self, HistoryOptions};
-use keystile_git::store::ObjectStore;
 use keystile_git::{InspectOptions, Inspector, Progress, Repository, SourceReport};
 use keystile_scan::rule::{Pattern, Rule, Severity};
 use keystile_scan::{Occurrence, OccurrencePlace, RuleId, RuleSet, ScanOptions, Scanner};
@@ -59,10 +58,13 @@ pub(crate) fn scan(path: &Path) -> SourceReport {
 }
 
 pub(crate) fn scan_with(path: &Path, rules: RuleSet, options: &HistoryOptions) -> SourceReport {
+    scan_by(path, &inspector(rules), options)
+}
+
+pub(crate) fn scan_by(path: &Path, inspector: &Inspector, options: &HistoryOptions) -> SourceReport {
     let repository = Repository::open(path).expect("a repository");
-    let objects = repository.common_dir().join("objects");
-    let store = ObjectStore::open(&objects, repository.object_hash()).expect("its objects");
-    history::scan(&repository, &store, &inspector(rules), options, &Progress::default()).expect("a report")
+    let store = repository.open_objects().expect("its objects");
+    history::scan(&repository, &store, inspector, options, &Progress::default()).expect("a report")
 }
 
 /// `commit path:line secret`, or another place instead of the commit; `*` where it is in HEAD. Ids of commits are

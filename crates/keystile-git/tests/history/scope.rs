@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use keystile_git::history::HistoryOptions;
-use keystile_git::{GapKind, SourceReport};
+use keystile_git::{GapKind, SkipReason, SourceReport};
 
-use crate::scanning::{scan, scan_with, shown, token_rules};
+use crate::scanning::{inspector, scan, scan_by, scan_with, shown, token_rules};
 use crate::support::{Fixture, git, token};
 
 fn shown_with(report: &SourceReport, names: &[(&str, &str)]) -> Vec<String> {
@@ -120,4 +120,35 @@ fn a_partial_clone_names_what_was_never_fetched() {
     assert_eq!(gaps, expected);
     let missing = git(&clone, &["rev-list", "--all", "--objects", "--missing=print"]);
     assert_eq!(missing.lines().filter(|line| line.starts_with('?')).count(), 3);
+}
+
+#[test]
+fn what_is_left_out_is_counted_once_and_named_by_its_path() {
+    let fixture = Fixture::new();
+    fixture.write("dir/large", "x".repeat(2000));
+    fixture.write("small", token(1));
+    fixture.commit("one");
+    fixture.write("dir/same", "x".repeat(2000));
+    fixture.commit("two");
+    fixture.write("unreachable", "y".repeat(3000));
+    fixture.git(&["hash-object", "-w", "unreachable"]);
+    let mut inspector = inspector(token_rules());
+    inspector.options.max_bytes = Some(1000);
+    let report = scan_by(&fixture.path, &inspector, &HistoryOptions::default());
+    let coverage = &report.coverage;
+    assert_eq!((coverage.blobs, coverage.blobs_scanned, coverage.blob_bytes_scanned), (2, 1, 20));
+    assert!(coverage.is_complete(), "left out on purpose: {:?}", coverage.gaps);
+    let large = &coverage.skipped[&SkipReason::Size];
+    assert_eq!((large.count, large.bytes, &large.examples[..]), (1, 2000, &["dir/large".to_owned()][..]));
+}
+
+#[test]
+fn what_comments_excuse_is_counted_in_files_and_messages() {
+    let fixture = Fixture::new();
+    let allow = concat!("keystile", ":allow");
+    fixture.write("a", format!("{} {allow}\n", token(1)));
+    fixture.commit(&format!("Subject\n\n{} {allow}", token(2)));
+    let options = HistoryOptions { messages: true, ..HistoryOptions::default() };
+    let report = scan_with(&fixture.path, token_rules(), &options);
+    assert_eq!((report.occurrences.len(), report.coverage.allowed_inline), (0, 2));
 }

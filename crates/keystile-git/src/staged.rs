@@ -45,6 +45,8 @@ pub fn scan(repository: &Repository, inspector: &Inspector, progress: &Progress)
     let mut introductions = Introductions::new(&reader, inspector);
     introductions.scan(std::iter::once(&changes), &mut coverage, progress);
     let occurrences = occurrences(&mut introductions, &changes, head, &mut coverage);
+    coverage.gaps.sort();
+    coverage.gaps.dedup();
     Ok(SourceReport { occurrences, coverage })
 }
 

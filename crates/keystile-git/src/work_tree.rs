@@ -65,6 +65,8 @@ pub fn scan(
         let found = inspector.findings_at(inspection, listed.path.as_ref(), "");
         found_in_files.add(&listed.path, found, coverage, &mut occurrences);
     });
+    coverage.gaps.sort();
+    coverage.gaps.dedup();
     Ok(SourceReport { occurrences, coverage })
 }
 
@@ -97,6 +99,8 @@ pub fn scan_unstaged(
         let found = inspector.findings_at(inspection, listed.path.as_ref(), "");
         found_in_files.add(&listed.path, found, coverage, &mut occurrences);
     });
+    coverage.gaps.sort();
+    coverage.gaps.dedup();
     Ok(SourceReport { occurrences, coverage })
 }
 

@@ -216,6 +216,36 @@ const CASES: &[Case] = &[
         expected: &["dir/new.txt:1 kst-token index"],
     },
     Case {
+        name: "an index with offsets for threads, an untracked cache and bits for a file system monitor",
+        change: |f| {
+            f.git(&["config", "index.threads", "2"]);
+            f.git(&["update-index", "--force-untracked-cache"]);
+            f.git(&["update-index", "--fsmonitor"]);
+            f.git(&["status"]);
+            for number in 0..300 {
+                f.write(&format!("many/{number}.txt"), format!("{number}\n"));
+            }
+            f.write("dir/new.txt", token(2));
+            f.git(&["add", "-A"]);
+        },
+        expected: &["dir/new.txt:1 kst-token index"],
+    },
+    Case {
+        name: "a conflict that was resolved",
+        change: |f| {
+            f.git(&["checkout", "-q", "-b", "other"]);
+            f.write("clean.txt", "theirs\n");
+            f.commit("theirs");
+            f.git(&["checkout", "-q", "main"]);
+            f.write("clean.txt", "ours\n");
+            f.commit("ours");
+            assert!(!f.try_git(&["merge", "-q", "other"]).status.success(), "it conflicts");
+            f.write("clean.txt", format!("both\n{}\n", token(2)));
+            f.git(&["add", "-A"]);
+        },
+        expected: &["clean.txt:2 kst-token index"],
+    },
+    Case {
         name: "a split index",
         change: |f| {
             f.git(&["update-index", "--split-index"]);

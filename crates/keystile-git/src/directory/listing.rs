@@ -117,18 +117,25 @@ impl Walk<'_> {
             }
         }
         let left_out = std::mem::take(&mut *left_out.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut git_directories: Vec<String> = Vec::new();
         for path in left_out {
             self.see(&path);
-            if path.file_name().is_some_and(|name| name == ".git") {
-                if !is_work_tree {
-                    coverage.notes.push(format!(
-                        "{} was left out: without --dir, keystile scan reads the history that it holds",
-                        self.name(&path)
-                    ));
-                }
-            } else {
-                coverage.skip(SkipReason::NestedRepository, self.name(&path).to_string(), 0);
+            let name = self.name(&path).to_string();
+            if path.file_name().is_none_or(|name| name != ".git") {
+                coverage.skip(SkipReason::NestedRepository, name, 0);
+            } else if !is_work_tree {
+                git_directories.push(name);
             }
+        }
+        git_directories.sort();
+        if let Some(first) = git_directories.first() {
+            let others = match git_directories.len() - 1 {
+                0 => String::new(),
+                others => format!(" (and {others} more)"),
+            };
+            coverage.notes.push(format!(
+                "{first}{others} was left out: without --dir, keystile scan reads the history that it holds"
+            ));
         }
         if honour {
             self.find_ignored();

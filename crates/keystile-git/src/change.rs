@@ -45,7 +45,7 @@ pub(crate) struct Deletion {
 }
 
 /// Deeper trees are not made by hand; the limit keeps the stack bounded.
-const MAX_TREE_DEPTH: usize = 2048;
+pub(crate) const MAX_TREE_DEPTH: usize = 2048;
 
 /// Trees that refer to one another many times can stand for more paths than any machine can list.
 const MAX_PATHS: usize = 20_000_000;

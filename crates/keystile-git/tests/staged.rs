@@ -479,6 +479,19 @@ fn what_can_not_be_read_is_a_gap() {
             GapKind::CorruptIndex,
         ),
         (
+            "an index whose cache of trees never ends",
+            &|f| {
+                let mut trees = b"\0-1 1\n".to_vec();
+                for _ in 0..200_000 {
+                    trees.extend(b"a\0-1 1\n");
+                }
+                let size = u32::try_from(trees.len()).expect("small").to_be_bytes();
+                let header: &[u8] = b"DIRC\0\0\0\x02\0\0\0\0TREE";
+                f.write(".git/index", [header, &size, &trees, &[0; 20]].concat());
+            },
+            GapKind::CorruptIndex,
+        ),
+        (
             "a directory for an index",
             &|f| {
                 fs::remove_file(f.path.join(".git/index")).expect("there");

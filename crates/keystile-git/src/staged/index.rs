@@ -10,11 +10,12 @@ use std::io;
 use bstr::{BStr, BString, ByteSlice as _};
 use gix_index::entry::{Flags, Mode, Stage};
 use gix_index::extension::Tree;
+use memchr::memmem;
 
 use super::corrupt;
-use crate::change::Comparison;
+use crate::change::{Comparison, MAX_TREE_DEPTH};
 use crate::coverage::Coverage;
-use crate::object::ObjectId;
+use crate::object::{HashKind, ObjectId};
 use crate::reader::EntryKind;
 use crate::repository::Repository;
 
@@ -50,6 +51,19 @@ impl Index {
             Ok(metadata) if metadata.len() == 0 => return Self { file: None },
             Ok(_) => {}
         }
+        match std::fs::read(path) {
+            Ok(data) if is_nested_too_deep(&data, repository.object_hash()) => {
+                let detail =
+                    format!("its cache of trees is nested more than {MAX_TREE_DEPTH} deep, as no work tree is");
+                corrupt(coverage, path, detail);
+                return Self { file: None };
+            }
+            Ok(_) => {}
+            Err(error) => {
+                corrupt(coverage, path, format!("can't be read: {error}"));
+                return Self { file: None };
+            }
+        }
         let options = gix_index::decode::Options { thread_limit: Some(1), ..Default::default() };
         match gix_index::File::at(path, repository.object_hash(), false, options) {
             Ok(file) => Self { file: Some(file) },
@@ -82,6 +96,44 @@ impl Index {
     pub(super) fn root(&self) -> Option<&Tree> {
         self.file.as_ref()?.tree()
     }
+}
+
+/// Whether a cache of trees in the index is nested so deep that reading it, which gix-index does by recursion,
+/// would end the process. Wherever the letters `TREE` stand there may be one; of those that are only letters in a name,
+/// no more than a few bytes look like one.
+fn is_nested_too_deep(data: &[u8], hash: HashKind) -> bool {
+    memmem::find_iter(data, b"TREE").any(|at| {
+        let Some((size, rest)) = data[at + 4..].split_first_chunk::<4>() else { return false };
+        let size = usize::try_from(u32::from_be_bytes(*size)).unwrap_or(usize::MAX);
+        let mut rest = &rest[..rest.len().min(size)];
+        // How many trees are still to come on each level.
+        let mut open: Vec<u64> = vec![1];
+        while let Some(left) = open.last_mut() {
+            if *left == 0 {
+                open.pop();
+                continue;
+            }
+            *left -= 1;
+            let Some((subtrees, after)) = cached_tree(rest, hash) else { return false };
+            rest = after;
+            open.push(subtrees);
+            if open.len() > MAX_TREE_DEPTH {
+                return true;
+            }
+        }
+        false
+    })
+}
+
+/// One node of the cache: `NAME\0ENTRIES SUBTREES\n`, and an id unless the number of entries is negative. Answers with the
+/// number of subtrees and what is behind the node.
+fn cached_tree(data: &[u8], hash: HashKind) -> Option<(u64, &[u8])> {
+    let (_, rest) = data.split_once_str(b"\0")?;
+    let (entries, rest) = rest.split_once_str(b" ")?;
+    let (subtrees, rest) = rest.split_once_str(b"\n")?;
+    let is_valid = entries.to_str().ok()?.parse::<i64>().ok()? >= 0;
+    let subtrees = subtrees.to_str().ok()?.parse().ok()?;
+    Some((subtrees, rest.get(if is_valid { hash.len_in_bytes() } else { 0 }..)?))
 }
 
 fn chain(error: &dyn std::error::Error) -> Vec<String> {

@@ -44,7 +44,7 @@ pub(crate) struct Deletion {
     pub(crate) before: Vec<ObjectId>,
 }
 
-/// Deeper trees are not made by hand; the limit keeps the stack bounded.
+/// Deeper trees are not made by hand; the limit keeps paths, and with them time and memory, bounded.
 pub(crate) const MAX_TREE_DEPTH: usize = 2048;
 
 /// Trees that refer to one another many times can stand for more paths than any machine can list.
@@ -56,6 +56,14 @@ pub(crate) struct Comparison<'a, 'r> {
     pub(crate) coverage: &'a mut Coverage,
     pub(crate) changes: Changes,
     paths: usize,
+}
+
+/// A directory that is still to be compared.
+struct Directory {
+    path: BString,
+    new: Option<ObjectId>,
+    parents: Vec<Option<ObjectId>>,
+    depth: usize,
 }
 
 impl<'a, 'r> Comparison<'a, 'r> {
@@ -74,20 +82,25 @@ impl<'a, 'r> Comparison<'a, 'r> {
 
     /// Compares the tree `new` with those of the parents, all at `path`, which is empty or ends with `/`.
     pub(crate) fn trees(&mut self, path: &BStr, new: Option<ObjectId>, parents: &[Option<ObjectId>]) {
-        self.trees_at(path, new, parents, 0);
+        // No recursion: a tree can be nested deeper than a thread's stack can follow.
+        let mut open = vec![Directory { path: path.to_owned(), new, parents: parents.to_vec(), depth: 0 }];
+        while let Some(directory) = open.pop() {
+            self.directory(&directory, &mut open);
+        }
     }
 
-    fn trees_at(&mut self, path: &BStr, new: Option<ObjectId>, parents: &[Option<ObjectId>], depth: usize) {
+    fn directory(&mut self, directory: &Directory, open: &mut Vec<Directory>) {
+        let Directory { path, new, parents, depth } = directory;
         // Equal to one parent: nothing is new against all. Gone, and a parent did not have it: no deletion.
-        let same = new.is_some() && parents.contains(&new);
+        let same = new.is_some() && parents.contains(new);
         let never = new.is_none() && (parents.is_empty() || parents.contains(&None));
-        if same || never || self.is_over_limit(path, depth) {
+        if same || never || self.is_over_limit(path.as_ref(), *depth) {
             return;
         }
         let mut names: Vec<BString> = Vec::new();
         let mut sides = Vec::with_capacity(parents.len() + 1);
-        for id in std::iter::once(&new).chain(parents) {
-            let entries = id.map(|id| self.read_tree(&id, path)).unwrap_or_default();
+        for id in std::iter::once(new).chain(parents) {
+            let entries = id.map(|id| self.read_tree(&id, path.as_ref())).unwrap_or_default();
             names.extend(entries.iter().map(|entry| entry.name.clone()));
             let side: HashMap<BString, (EntryKind, ObjectId)> =
                 entries.into_iter().map(|entry| (entry.name, (entry.kind, entry.id))).collect();
@@ -96,7 +109,7 @@ impl<'a, 'r> Comparison<'a, 'r> {
         names.sort();
         names.dedup();
         for name in names {
-            let mut full = path.to_owned();
+            let mut full = path.clone();
             full.extend_from_slice(&name);
             let at = |wanted: EntryKind| {
                 let pick = |side: &HashMap<BString, (EntryKind, ObjectId)>| {
@@ -110,12 +123,19 @@ impl<'a, 'r> Comparison<'a, 'r> {
             if new.is_some() && !before.contains(&new) {
                 self.changes.submodules.push(full.clone());
             }
-            let (new, before) = at(EntryKind::Tree);
-            if new.is_some() || before.iter().any(Option::is_some) {
+            let (new, parents) = at(EntryKind::Tree);
+            if new.is_some() || parents.iter().any(Option::is_some) {
                 full.push(b'/');
-                self.trees_at(full.as_ref(), new, &before, depth + 1);
+                open.push(Directory { path: full, new, parents, depth: depth + 1 });
             }
         }
+    }
+
+    /// What was found, in the order of paths.
+    pub(crate) fn finish(mut self) -> Changes {
+        self.changes.additions.sort_by(|a, b| a.path.cmp(&b.path));
+        self.changes.deletions.sort_by(|a, b| a.path.cmp(&b.path));
+        self.changes
     }
 
     /// Compares what is at one path, as far as it is a blob.

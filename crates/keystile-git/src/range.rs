@@ -112,7 +112,7 @@ fn find_introductions(
         let parents: Vec<Option<ObjectId>> = commit.parent_trees.iter().copied().map(Some).collect();
         let mut comparison = Comparison::new(reader, coverage);
         comparison.trees(BStr::new(""), Some(commit.tree), &parents);
-        changes.push(comparison.changes);
+        changes.push(comparison.finish());
         progress.advance(1);
     }
     let mut introductions = Introductions::new(reader, inspector);

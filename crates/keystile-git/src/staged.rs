@@ -6,7 +6,6 @@
 
 mod index;
 
-use bstr::BString;
 use keystile_scan::{Occurrence, OccurrencePlace};
 
 use crate::SourceReport;
@@ -98,8 +97,8 @@ pub(crate) fn compare(
         coverage.notes.push(format!("{conflicts} paths are in conflict: both sides of each were scanned"));
     }
     let mut comparison = Comparison::new(reader, coverage);
-    index::compare(&mut comparison, &entries, &BString::default(), index.root(), head, 0);
-    comparison.changes
+    index::compare(&mut comparison, &entries, index.root(), head);
+    comparison.finish()
 }
 
 /// An index that can't be read hides what will be committed.

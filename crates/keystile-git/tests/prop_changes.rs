@@ -4,14 +4,12 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::Stdio;
 
 use keystile_git::range::{self, RangeOptions, RangeSpec};
 use keystile_git::{Progress, Repository, staged};
 use proptest::prelude::*;
 use support::scanning::inspector;
-use support::{Fixture, command, token};
+use support::{Fixture, feed, token};
 
 /// Path to the seeds of the tokens in its content.
 type Files = BTreeMap<String, BTreeSet<u64>>;
@@ -31,18 +29,6 @@ fn files() -> impl Strategy<Value = Files> {
 
 fn content(seeds: &BTreeSet<u64>) -> String {
     seeds.iter().map(|seed| format!("{}\n", token(*seed))).collect()
-}
-
-fn feed(fixture: &Fixture, args: &[&str], input: &str) {
-    let mut child = command(&fixture.path, args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("git is installed");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Makes the index hold `files`, and nothing else.

@@ -488,6 +488,29 @@ fn packed_and_sha256_histories_and_those_behind_alternates() {
 }
 
 #[test]
+fn directories_deeper_than_any_limit_are_a_gap_and_do_not_end_the_process() {
+    let fixture = Fixture::new();
+    let deep = "d/".repeat(2500);
+    let secret = token(2);
+    let stream = format!(
+        "commit refs/heads/main\ncommitter C <c@example.com> 1 +0000\ndata 4\nbase\nM 100644 inline a\ndata 1\na\n\
+         commit refs/heads/main\ncommitter C <c@example.com> 2 +0000\ndata 4\ndeep\n\
+         M 100644 inline b\ndata {0}\n{secret}\nM 100644 inline {deep}c\ndata {0}\n{secret}\n",
+        secret.len()
+    );
+    support::feed(&fixture, &["fast-import", "--quiet"], &stream);
+    let (found, report) = scan_at(&fixture.path, "main~1..main");
+    assert_eq!(found, ["b:1 kst-token commit deep in HEAD"]);
+    let gaps: Vec<_> = report.coverage.gaps.iter().map(|gap| gap.kind).collect();
+    assert_eq!(gaps, [GapKind::Unsupported]);
+
+    // Nothing in the index: all of it is deleted, level by level.
+    let repository = Repository::open(&fixture.path).expect("opens");
+    let report = keystile_git::staged::scan(&repository, &inspector(), &Progress::default()).expect("scans");
+    assert_eq!(report.occurrences.len(), 0);
+}
+
+#[test]
 fn a_path_rule_counts_new_paths() {
     let fixture = with_base();
     fixture.write("a.kstkey", "x");

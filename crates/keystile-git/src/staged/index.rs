@@ -156,15 +156,34 @@ pub(super) fn conflicts(entries: &[Entry<'_>]) -> usize {
     paths.len()
 }
 
-/// Compares `entries`, all those below the directory `path` (empty, or ending with `/`), with the tree `head`.
-pub(super) fn compare(
-    comparison: &mut Comparison<'_, '_>,
-    entries: &[Entry<'_>],
-    path: &BString,
-    cache: Option<&Tree>,
+/// A directory whose entries are still to be compared.
+struct Level<'i> {
+    /// All entries below it.
+    entries: &'i [Entry<'i>],
+    /// Empty, or with `/` at its end.
+    path: BString,
+    /// What the cache of trees knows of it.
+    cache: Option<&'i Tree>,
     head: Option<ObjectId>,
     depth: usize,
+}
+
+/// Compares all `entries` with the tree `head`.
+pub(super) fn compare<'i>(
+    comparison: &mut Comparison<'_, '_>,
+    entries: &'i [Entry<'i>],
+    cache: Option<&'i Tree>,
+    head: Option<ObjectId>,
 ) {
+    // No recursion: a path can have more components than a thread's stack can follow.
+    let mut open = vec![Level { entries, path: BString::default(), cache, head, depth: 0 }];
+    while let Some(level) = open.pop() {
+        compare_level(comparison, level, &mut open);
+    }
+}
+
+fn compare_level<'i>(comparison: &mut Comparison<'_, '_>, level: Level<'i>, open: &mut Vec<Level<'i>>) {
+    let Level { entries, path, cache, head, depth } = level;
     // An invalid node of the cache has no number of entries.
     if let (Some(cache), Some(head)) = (cache, head)
         && cache.num_entries.is_some()
@@ -178,7 +197,7 @@ pub(super) fn compare(
     let tree = head.map(|head| comparison.read_tree(&head, path.as_ref())).unwrap_or_default();
     let before: HashMap<&BStr, (EntryKind, ObjectId)> =
         tree.iter().map(|entry| (entry.name.as_bstr(), (entry.kind, entry.id))).collect();
-    let caches: HashMap<&BStr, &Tree> = cache
+    let caches: HashMap<&BStr, &'i Tree> = cache
         .map(|cache| cache.children.iter().map(|child| (child.name.as_bstr(), child)).collect())
         .unwrap_or_default();
     let of_kind = |name: &BStr, kind: EntryKind| before.get(name).filter(|(is, _)| *is == kind).map(|(_, id)| *id);
@@ -210,7 +229,8 @@ pub(super) fn compare(
         if first.mode.is_sparse() && first.path == prefix {
             comparison.trees(prefix.as_ref(), Some(first.id), &parents(head_below));
         } else {
-            compare(comparison, group, &prefix, caches.get(name).copied(), head_below, depth + 1);
+            let cache = caches.get(name).copied();
+            open.push(Level { entries: group, path: prefix, cache, head: head_below, depth: depth + 1 });
         }
     }
     for entry in &tree {

@@ -5,8 +5,9 @@ pub(crate) mod scanning;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// A folder with a repository in it, gone when dropped.
 pub(crate) struct Fixture {
@@ -91,6 +92,19 @@ pub(crate) fn command<S: AsRef<OsStr>>(path: &Path, args: &[S]) -> Command {
         .env("GIT_COMMITTER_DATE", "1700000000 +0100")
         .env("GIT_TERMINAL_PROMPT", "0");
     command
+}
+
+/// Runs git with `input` on its standard input; panics if it fails.
+pub(crate) fn feed(fixture: &Fixture, args: &[&str], input: &str) {
+    let mut child = command(&fixture.path, args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("git is installed");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Makes a commit of a tree, dated as asked for; returns its id.

@@ -136,6 +136,18 @@ fn utf16_is_decoded_by_default() {
 }
 
 #[test]
+fn utf16_is_found_from_its_end_behind_a_gap() {
+    // Found by fuzzing: the last NUL is farther from the one before than the search looked back, and NULs follow.
+    let text = format!("eight or more{}x", "\u{141}".repeat(6));
+    let content: Vec<u8> = text.encode_utf16().chain([0, 0]).flat_map(u16::to_le_bytes).collect();
+    let end = content.len() - 4;
+    let mut segments = Segments::default();
+    find(&content, &[Span::new(end, end)], Options::default(), &mut segments);
+    let found: Vec<_> = segments.iter().map(|(place, encoding, _)| (place, encoding)).collect();
+    assert_eq!(found, [(Span::new(0, end), Encoding::Utf16)]);
+}
+
+#[test]
 fn powershell_commands_are_decoded_in_two_layers() {
     let content = b"powershell -EncodedCommand cwB0AGkAbABlAHMAIABmAG8AcgAgAGsAZQB5AHMA";
     let once = decoded(content, false);

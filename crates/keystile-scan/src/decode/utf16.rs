@@ -77,13 +77,18 @@ fn collect(text: &[u8], range: Span, found: &mut Vec<Found>) {
     let start = range.start.saturating_sub(MAX_STEP);
     let end = text.len().min(range.end + MAX_STEP);
     let inner = Span::new(end.min(range.start + MAX_STEP), range.end.saturating_sub(MAX_STEP).max(start));
-    let mut at = start;
-    while let Some(nul) = next_nul(text, at, end) {
-        if nul < inner.start || nul >= inner.end || is_core(text, nul) {
-            visit(nul, found);
+    let mut visit_all = |from: usize, to: usize, found: &mut Vec<Found>| {
+        (from..to).filter(|at| text[*at] == 0).for_each(|nul| visit(nul, found));
+    };
+    visit_all(start, inner.start, found);
+    let mut at = inner.start;
+    while let Some(nul) = next_nul(text, at, inner.end) {
+        if is_core(text, nul) {
+            visit_all(nul, nul + 1, found);
         }
         at = nul + 1;
     }
+    visit_all(inner.end.max(inner.start), end, found);
     found.sort_unstable_by_key(|text| text.span);
 }
 

@@ -211,7 +211,6 @@ impl Bracket {
             }
         }
         text.push_str("])");
-        // An error here is reported when the whole translation is checked.
         match regex_syntax::parse(&text).map(|hir| hir.into_kind()) {
             Ok(HirKind::Class(Class::Unicode(class))) => {
                 let set = Set::from(&class);
@@ -221,7 +220,10 @@ impl Bracket {
                     Written { text: set.or_invalid_byte(text), cheap: None, states: set.wide_states() + 20 }
                 }
             }
-            _ => Written { text, cheap: None, states: u64::MAX },
+            // No character, or one.
+            Ok(_) => Written { text, cheap: None, states: 5 },
+            // Reported when the whole translation is checked, which so many states make sure of.
+            Err(_) => Written { text, cheap: None, states: u64::MAX },
         }
     }
 }

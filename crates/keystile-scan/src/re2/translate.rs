@@ -155,7 +155,7 @@ impl Translator<'_> {
                 ')' => self.close_group()?,
                 '|' => {
                     self.forget_last();
-                    self.done.states += 2;
+                    self.done.states = self.done.states.saturating_add(2);
                     self.out.push('|');
                     self.at += 1;
                 }

@@ -208,7 +208,7 @@ impl Repository {
     /// Where HEAD of this work tree is.
     #[must_use]
     pub fn head(&self) -> Head {
-        references::head(self, &self.git_dir)
+        references::head(self)
     }
 
     /// The object that a reference's full name (`refs/heads/main`, `HEAD`) leads to, symbolic ones followed.

@@ -205,6 +205,32 @@ fn references_equal_what_git_lists() {
 }
 
 #[test]
+fn single_names_are_found_as_in_the_list() {
+    let fixture = Fixture::new();
+    fixture.write("a.txt", "one");
+    fixture.commit("first");
+    fixture.git(&["branch", "main-2"]);
+    fixture.git(&["tag", "-m", "annotated", "main"]);
+    fixture.git(&["pack-refs", "--all"]);
+    fixture.write("a.txt", "two");
+    fixture.commit("second");
+    fixture.git(&["branch", "loose", "HEAD"]);
+    let repository = open(&fixture.path);
+    let all = repository.references().references;
+    assert_eq!(all.len(), 4);
+    for reference in all {
+        assert_eq!(repository.find_reference(&reference.name), Some(reference.target), "{}", reference.name);
+    }
+    for absent in ["refs/heads/mai", "refs/heads/main-", "heads/main", "main", "refs/heads", ""] {
+        assert_eq!(repository.find_reference(absent.as_bytes()), None, "{absent:?}");
+    }
+    fixture.git(&["checkout", "-q", "main-2"]);
+    let first = fixture.git(&["rev-parse", "HEAD"]);
+    let head = Head::Branch { name: "refs/heads/main-2".into(), target: id(&first) };
+    assert_eq!(open(&fixture.path).head(), head, "packed only");
+}
+
+#[test]
 fn broken_references_are_gaps_and_hide_nothing() {
     let fixture = Fixture::new();
     fixture.write("a.txt", "one");

@@ -4,6 +4,7 @@
 //! `refs/packed-backend.c`; reflogs as in `git-reflog(1)` and `refs/files-backend.c`. A reference that
 //! can't be read is a gap and does not hide the others.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -124,7 +125,38 @@ struct Store<'a> {
     git_dir: &'a Path,
     common_dir: &'a Path,
     hash: gix_hash::Kind,
-    packed: &'a BTreeMap<BString, (ObjectId, Option<ObjectId>)>,
+    packed: Packed<'a>,
+}
+
+/// `packed-refs`, by name: id, and the object behind a tag.
+type PackedMap = BTreeMap<BString, (ObjectId, Option<ObjectId>)>;
+
+/// How names are looked up in `packed-refs`.
+#[derive(Clone, Copy)]
+enum Packed<'a> {
+    /// Parsed whole, for whoever asks for every name.
+    Parsed(&'a PackedMap),
+    /// Searched for a name or two, and not read at all while files answer: a hook has no time to parse a million names.
+    Searched(&'a OnceCell<Vec<u8>>),
+}
+
+impl Packed<'_> {
+    fn get(self, name: &BStr, common_dir: &Path, hash: gix_hash::Kind) -> Option<ObjectId> {
+        let text = match self {
+            Self::Parsed(map) => return map.get(&name.to_owned()).map(|(id, _)| *id),
+            Self::Searched(text) => text.get_or_init(|| {
+                // That it can't be read is named where all references are listed.
+                read_small(&common_dir.join("packed-refs"), MAX_PACKED_BYTES).unwrap_or_default()
+            }),
+        };
+        let mut needle = BString::from(" ");
+        needle.extend_from_slice(name);
+        text.find_iter(needle.as_slice()).find_map(|at| {
+            let is_whole = text.get(at + needle.len()).is_none_or(|end| *end == b'\n' || *end == b'\r');
+            let start = text[..at].rfind_byte(b'\n').map_or(0, |end| end + 1);
+            if is_whole { parse_id(&text[start..at], hash) } else { None }
+        })
+    }
 }
 
 pub(super) fn read_all(repository: &Repository) -> References {
@@ -132,7 +164,7 @@ pub(super) fn read_all(repository: &Repository) -> References {
     let common_dir = &repository.common_dir;
     let hash = repository.object_hash();
     let packed = read_packed(common_dir, hash, &mut all.gaps);
-    let store = Store { git_dir: &repository.git_dir, common_dir, hash, packed: &packed };
+    let store = Store { git_dir: &repository.git_dir, common_dir, hash, packed: Packed::Parsed(&packed) };
 
     let mut names = Vec::new();
     store.list_loose(common_dir, b"refs", &mut names, &mut all.gaps);
@@ -173,23 +205,23 @@ pub(super) fn read_all(repository: &Repository) -> References {
     all
 }
 
-pub(super) fn head(repository: &Repository, git_dir: &Path) -> Head {
-    let packed = read_packed(&repository.common_dir, repository.object_hash(), &mut Vec::new());
-    let store = Store { git_dir, common_dir: &repository.common_dir, hash: repository.object_hash(), packed: &packed };
-    store.head("HEAD")
+pub(super) fn head(repository: &Repository) -> Head {
+    single(repository, &OnceCell::new()).head("HEAD")
 }
 
 pub(super) fn find(repository: &Repository, name: &[u8]) -> Option<ObjectId> {
-    let packed = read_packed(&repository.common_dir, repository.object_hash(), &mut Vec::new());
-    let store = Store {
+    match single(repository, &OnceCell::new()).resolve(name.as_bstr()) {
+        Resolved::Id(id) => Some(id),
+        Resolved::Nothing(_) | Resolved::Broken(_) => None,
+    }
+}
+
+fn single<'a>(repository: &'a Repository, packed: &'a OnceCell<Vec<u8>>) -> Store<'a> {
+    Store {
         git_dir: &repository.git_dir,
         common_dir: &repository.common_dir,
         hash: repository.object_hash(),
-        packed: &packed,
-    };
-    match store.resolve(name.as_bstr()) {
-        Resolved::Id(id) => Some(id),
-        Resolved::Nothing(_) | Resolved::Broken(_) => None,
+        packed: Packed::Searched(packed),
     }
 }
 
@@ -232,8 +264,11 @@ impl Store<'_> {
             };
             match self.resolve(short.as_ref()) {
                 Resolved::Id(target) => {
-                    let peeled =
-                        self.packed.get(&short).filter(|(id, _)| *id == target).and_then(|(_, peeled)| *peeled);
+                    let packed = match self.packed {
+                        Packed::Parsed(map) => map.get(&short),
+                        Packed::Searched(_) => None,
+                    };
+                    let peeled = packed.filter(|(id, _)| *id == target).and_then(|(_, peeled)| *peeled);
                     references.push(Reference { name, target, symbolic, peeled });
                 }
                 Resolved::Nothing(to) => notes.push(format!("{name} stands for {to}, which does not exist")),
@@ -280,7 +315,7 @@ impl Store<'_> {
             Err(_) if path.is_dir() => {}
             Err(error) => return Err(format!("can't be read: {error}")),
         }
-        Ok(self.packed.get(&name.to_owned()).map(|(id, _)| Raw::Id(*id)))
+        Ok(self.packed.get(name, self.common_dir, self.hash).map(Raw::Id))
     }
 
     /// Adds the names of all reference files below `top/below`.
@@ -354,12 +389,8 @@ fn parse_id(hex: &[u8], hash: gix_hash::Kind) -> Option<ObjectId> {
     ObjectId::from_hex(hex).ok().filter(|id| id.kind() == hash && !id.is_null())
 }
 
-fn read_packed(
-    common_dir: &Path,
-    hash: gix_hash::Kind,
-    gaps: &mut Vec<Gap>,
-) -> BTreeMap<BString, (ObjectId, Option<ObjectId>)> {
-    let mut packed = BTreeMap::new();
+fn read_packed(common_dir: &Path, hash: gix_hash::Kind, gaps: &mut Vec<Gap>) -> PackedMap {
+    let mut packed = PackedMap::new();
     let path = common_dir.join("packed-refs");
     let mut gap = |detail: String| {
         gaps.push(Gap { kind: GapKind::BrokenReference, what: "packed-refs".to_owned(), detail });

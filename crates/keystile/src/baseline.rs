@@ -14,13 +14,14 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice as _;
 use keystile_scan::{Finding, Fingerprint, Occurrence, OccurrencePlace, RuleSet};
 use serde::Deserialize;
 
+use crate::atomic_file;
 use crate::ignore_file::Applied;
 use crate::mask::{MASK, Masker, Redaction};
 use crate::report::UnusedEntry;
@@ -302,29 +303,10 @@ pub fn write(path: &Path, text: &str) -> Result<(), BaselineError> {
         Err(source) if source.kind() == io::ErrorKind::NotFound => {}
         Err(source) => return Err(error(source)),
     }
-    replace(path, text.as_bytes()).map_err(error)
-}
-
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
-    let beside = folder.join(format!(".{name}.{}.new", std::process::id()));
-    let written = (|| {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
-        file.write_all(text)?;
-        if let Ok(old) = fs::metadata(&target) {
-            file.set_permissions(old.permissions())?;
-        }
-        file.sync_all()?;
-        fs::rename(&beside, &target)
-    })();
-    if written.is_err() {
-        // Best effort: the error that counts is the first one.
-        let _ = fs::remove_file(&beside);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(error)?;
     }
-    written
+    atomic_file::replace(path, text.as_bytes()).map_err(error)
 }
 
 fn known_finding(finding: &Finding, masker: &Masker) -> KnownFinding {

@@ -2,7 +2,15 @@
 //!
 //! Every test builds what it scans with git itself, at fixed names and dates, in a folder of its own, and
 //! runs `keystile` with a scrubbed environment. Tokens are made at run time: no file here holds one.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod support;
 
+mod changes;
+mod damage;
+mod endings;
 mod exits;
+mod files;
+mod history;
+mod hostile;
+mod layouts;

@@ -31,7 +31,7 @@ pub enum ConfigFiles<'a> {
     /// A folder: the top of the work tree, or what is scanned.
     Folder(PathBuf),
     /// A commit.
-    Commit(CommittedFiles<'a>),
+    Commit(Box<CommittedFiles<'a>>),
     /// None: a bare repository.
     Nowhere,
 }

@@ -93,7 +93,7 @@ fn config_files(request: &ScanRequest) -> anyhow::Result<ConfigFiles<'_>> {
         let Target::Repository { repository, .. } = target else {
             return Err(UsageError("--config-from names a commit, so it needs a repository".to_owned()).into());
         };
-        return Ok(ConfigFiles::Commit(CommittedFiles::open(repository, revision)?));
+        return Ok(ConfigFiles::Commit(Box::new(CommittedFiles::open(repository, revision)?)));
     }
     Ok(match target {
         Target::Repository { repository, .. } => match repository.work_tree() {

@@ -18,6 +18,8 @@ pub struct Exceptions {
     ignored: IgnoreList,
     baseline: Option<Baseline>,
     baseline_path: Option<PathBuf>,
+    /// Entries that an updated baseline has no more.
+    dropped: Vec<UnusedEntry>,
     strict: bool,
     /// Whether everything that an entry can be about was in scope, so that an unused entry is worth a word.
     sees_everything: bool,
@@ -67,14 +69,15 @@ impl Exceptions {
             Target::Directory { .. } => true,
             Target::StandardInput => false,
         };
-        Ok(Self { ignored, baseline, baseline_path, strict: request.strict, sees_everything })
+        Ok(Self { ignored, baseline, baseline_path, dropped: Vec::new(), strict: request.strict, sees_everything })
     }
 
-    /// Writes the baseline: all of `findings`, but for those that an ignore file excuses with a reason.
+    /// Writes the baseline: all of `findings`, but for those that an ignore file excuses with a reason. What a
+    /// scan of a part did not see stays in it.
     ///
     /// # Errors
     /// If there is no place for it, or it can't be written.
-    pub fn update_baseline(&mut self, findings: &[Finding]) -> anyhow::Result<()> {
+    pub fn update_baseline(&mut self, findings: &[Finding], rules: &RuleSet) -> anyhow::Result<()> {
         let Some(path) = &self.baseline_path else {
             return Err(UsageError(
                 "--update-baseline: there is no folder for .keystile/baseline.json here; name a file with --baseline"
@@ -83,7 +86,13 @@ impl Exceptions {
             .into());
         };
         let known = self.ignored.apply(findings.to_vec()).kept;
-        let text = self.baseline.as_ref().unwrap_or(&Baseline::default()).updated(&known, false);
+        let mut old = self.baseline.take().unwrap_or_default();
+        // Which entries are still true is known only once they were held against the findings.
+        let _ = old.apply(known.clone(), rules, self.strict);
+        if self.sees_everything {
+            self.dropped = old.obsolete();
+        }
+        let text = old.updated(&known, !self.sees_everything);
         baseline::write(path, &text)?;
         self.baseline = Some(Baseline::parse(&path.display().to_string(), text.as_bytes())?);
         Ok(())
@@ -104,6 +113,7 @@ impl Exceptions {
         if self.sees_everything {
             sorted.unused = self.ignored.unused();
             sorted.unused.extend(self.baseline.iter().flat_map(Baseline::obsolete));
+            sorted.unused.append(&mut self.dropped);
         }
         sorted
     }

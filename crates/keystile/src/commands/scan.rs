@@ -55,7 +55,7 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
     let rules = inspector.scanner.rules();
     let findings = assemble(rules, source.occurrences);
     if request.update_baseline {
-        exceptions.update_baseline(&findings)?;
+        exceptions.update_baseline(&findings, rules)?;
     }
     let sorted = exceptions.apply(findings, rules);
     let outcome = Outcome::of(sorted.reported.len(), &source.coverage, request.allow_incomplete);

@@ -1,6 +1,6 @@
 //! The search for all literals of all rules at once.
 
-use aho_corasick::automaton::Automaton as _;
+use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind, StartKind};
 
@@ -73,6 +73,11 @@ impl Hit {
     }
 }
 
+/// How many parts of a text are searched side by side.
+const LANES: usize = 4;
+/// Shorter parts are not worth it.
+const SHORTEST_PART: usize = 64;
+
 /// The automaton for all literals.
 #[derive(Debug)]
 pub(super) struct Literals {
@@ -112,15 +117,57 @@ impl Literals {
     pub(super) fn find(&self, text: &[u8], from: usize, to: usize, hits: &mut Vec<Hit>) {
         let Some(automaton) = &self.automaton else { return };
         let start = automaton.start_state(Anchored::No).expect("the automaton was built for unanchored searches");
-        let mut state = start;
-        for (offset, &byte) in text[from..to].iter().enumerate() {
-            state = automaton.next_state(Anchored::No, state, byte);
-            if automaton.is_special(state) && automaton.is_match(state) {
-                let end = from + offset + 1;
-                for index in 0..automaton.match_len(state) {
-                    hits.push(Hit::new(end, automaton.match_pattern(state, index).as_usize()));
+        let part_len = (to - from) / LANES;
+        if part_len < SHORTEST_PART.max(self.longest) {
+            walk(automaton, start, text, from, to, hits);
+            return;
+        }
+        // A step of the automaton waits for the one before, so the parts are walked side by side. All but
+        // the first begin in the part before, to be in the right state where they begin to count.
+        let overlap = self.longest - 1;
+        let begins: [usize; LANES] = std::array::from_fn(|lane| from + lane * part_len);
+        let mut states: [StateID; LANES] = std::array::from_fn(|lane| {
+            let lead = if lane == 0 { 0 } else { overlap };
+            text[begins[lane] - lead..begins[lane]]
+                .iter()
+                .fold(start, |state, &byte| automaton.next_state(Anchored::No, state, byte))
+        });
+        let mut others: [Vec<Hit>; LANES - 1] = Default::default();
+        let [one, two, three, four] = begins.map(|begin| &text[begin..begin + part_len]);
+        for (offset, (((&a, &b), &c), &d)) in one.iter().zip(two).zip(three).zip(four).enumerate() {
+            let bytes = [a, b, c, d];
+            let mut is_special = false;
+            for lane in 0..LANES {
+                states[lane] = automaton.next_state(Anchored::No, states[lane], bytes[lane]);
+                is_special |= automaton.is_special(states[lane]);
+            }
+            if is_special {
+                for lane in 0..LANES {
+                    let into = if lane == 0 { &mut *hits } else { &mut others[lane - 1] };
+                    push(automaton, states[lane], begins[lane] + offset + 1, into);
                 }
             }
+        }
+        others.iter().for_each(|other| hits.extend_from_slice(other));
+        walk(automaton, states[LANES - 1], text, begins[LANES - 1] + part_len, to, hits);
+    }
+}
+
+/// Walks `text[from..to]` beginning in `state`.
+fn walk(automaton: &DFA, mut state: StateID, text: &[u8], from: usize, to: usize, hits: &mut Vec<Hit>) {
+    for (offset, &byte) in text[from..to].iter().enumerate() {
+        state = automaton.next_state(Anchored::No, state, byte);
+        if automaton.is_special(state) {
+            push(automaton, state, from + offset + 1, hits);
+        }
+    }
+}
+
+/// Appends the occurrences that end in `state`.
+fn push(automaton: &DFA, state: StateID, end: usize, hits: &mut Vec<Hit>) {
+    if automaton.is_match(state) {
+        for index in 0..automaton.match_len(state) {
+            hits.push(Hit::new(end, automaton.match_pattern(state, index).as_usize()));
         }
     }
 }
@@ -150,5 +197,21 @@ mod tests {
         hits.clear();
         literals.find(b"-ApiKEYa-key", 2, 6, &mut hits);
         assert!(hits.is_empty(), "only what lies inside the range counts");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn lanes_find_what_one_walk_finds(text in "[akey-]{0,1200}", from in 0_usize..40, cut in 0_usize..40) {
+            let words = [b"key".to_vec(), b"apikey".to_vec(), b"-a-".to_vec(), b"eyekeykeykeykeykey".to_vec()];
+            let literals = Literals::new(&words);
+            let text = text.as_bytes();
+            let to = text.len().saturating_sub(cut);
+            let from = from.min(to);
+            let (mut hits, mut expected) = (Vec::new(), Vec::new());
+            literals.find(text, from, to, &mut hits);
+            let automaton = literals.automaton.as_ref().unwrap();
+            walk(automaton, automaton.start_state(Anchored::No).unwrap(), text, from, to, &mut expected);
+            proptest::prop_assert_eq!(hits, expected);
+        }
     }
 }

@@ -16,6 +16,9 @@ use crate::secret::SecretBytes;
 /// Comments that excuse the line they stand in.
 const INLINE_ALLOWS: [&[u8]; 2] = [b"gitleaks:allow", b"keystile:allow"];
 
+/// How much of its line is kept on either side of a match.
+const LONGEST_MARGIN: usize = 16 << 10;
+
 /// The text that is searched and the content it comes from.
 pub(super) struct Source<'a, 't> {
     /// What the scan was given.
@@ -134,7 +137,7 @@ impl Scanner {
             fingerprint: Fingerprint::new(&self.options.salt, rule.id.as_str(), secret),
             secret: SecretBytes::new(secret),
             matched: SecretBytes::new(matched),
-            line: SecretBytes::new(&source.content[lines_around(source.content, original).range()]),
+            line: SecretBytes::new(&source.content[kept_line(source.content, original).range()]),
             span: original,
             start,
             end,
@@ -144,6 +147,14 @@ impl Scanner {
             open_allowlists: open,
         }))
     }
+}
+
+/// The lines of a match as reports show them; of a very long line the part around the match, since a
+/// generated file can have thousands of matches on one line of megabytes.
+fn kept_line(content: &[u8], found: Span) -> Span {
+    let line = lines_around(content, found);
+    let start = line.start.max(found.start.saturating_sub(LONGEST_MARGIN));
+    Span::new(start, line.end.min(found.end.saturating_add(LONGEST_MARGIN)))
 }
 
 /// The names of the encodings that `span` was in.

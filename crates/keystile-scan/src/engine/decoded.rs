@@ -139,22 +139,18 @@ impl<'t> Task<'_, 't> {
         options: Options,
         segments: &mut Segments,
     ) -> Result<Vec<Cluster>, Again> {
-        let lines_of = |span: Span| Span::new(line_start(self.content, span.start), line_end(self.content, span.end));
-        let around = |span: Span| {
-            let start = span.start.saturating_sub(radius);
-            lines_of(Span::new(start, span.end.saturating_add(radius).min(self.content.len())))
-        };
-        let mut spans = unite(places.iter().copied().map(around).collect());
+        let mut spans = whole_lines(self.content, places.iter().copied(), radius);
         loop {
             // Other segments in these neighbourhoods are decoded too, so they must lie inside wholly.
             if self.is_partial {
                 decode::find(self.content, &spans, options, segments);
             }
             let inside: Vec<Span> = segments.iter().map(|(place, _, _)| place).collect();
-            let mut wider = spans.clone();
-            wider.extend(inside.iter().copied().map(lines_of));
             // What a literal far away sees of a segment differs in the decoded form.
-            wider.extend(self.far_looks.iter().filter(|look| touches_any(&inside, **look)).copied().map(around));
+            let looks = self.far_looks.iter().copied().filter(|look| touches_any(&inside, *look));
+            let mut wider = whole_lines(self.content, looks, radius);
+            wider.extend(whole_lines(self.content, inside.iter().copied(), 0));
+            wider.extend_from_slice(&spans);
             let wider = unite(wider);
             if wider == spans {
                 break;
@@ -183,9 +179,7 @@ impl<'t> Task<'_, 't> {
 
     /// What is decoded once may be part of a segment that is decoded next: that depends on the lines around.
     fn reach_lines(&mut self, layers: &[Layer]) {
-        let text = layers[0].text();
-        for decoded in layers[0].decoded_spans() {
-            let lines = Span::new(line_start(text, decoded.start), line_end(text, decoded.end));
+        for lines in whole_lines(layers[0].text(), layers[0].decoded_spans(), 0) {
             self.reach = self.reach.max(original_span(self.content, &layers[..1], lines).len());
         }
     }
@@ -304,6 +298,22 @@ fn drop_repeated(matches: &mut Vec<Match>) {
 fn touches_any(segments: &[Span], span: Span) -> bool {
     let first = segments.partition_point(|segment| segment.end + LOOK_AROUND < span.start);
     segments.get(first).is_some_and(|segment| segment.start <= span.end + LOOK_AROUND)
+}
+
+/// The lines of `spans` and of `radius` bytes on both sides of each, united. A line is looked at once,
+/// however many spans stand in it, as long as they come in order.
+fn whole_lines(text: &[u8], spans: impl Iterator<Item = Span>, radius: usize) -> Vec<Span> {
+    let mut lines: Vec<Span> = Vec::new();
+    for span in spans {
+        let start = span.start.saturating_sub(radius);
+        let end = span.end.saturating_add(radius).min(text.len());
+        match lines.last_mut() {
+            Some(last) if last.start <= start && end <= last.end => {}
+            Some(last) if last.start <= start && start <= last.end => last.end = line_end(text, end),
+            _ => lines.push(Span::new(line_start(text, start), line_end(text, end))),
+        }
+    }
+    unite(lines)
 }
 
 fn line_start(text: &[u8], at: usize) -> usize {

@@ -1,5 +1,6 @@
 //! Which matches of a content are findings where it lies.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::program::Lazy;
@@ -30,11 +31,7 @@ pub(super) fn judge(scanner: &Scanner, matches: &[Arc<Match>], place: Place<'_>)
         of_rule = Some((found.rule, by_rule));
         verdicts.push(by_rule.unwrap_or_else(|| judge_match(scanner, found, place)));
     }
-    for index in 0..matches.len() {
-        if verdicts[index] == Verdict::Finding && is_superseded(scanner, matches, &verdicts, index) {
-            verdicts[index] = Verdict::Superseded;
-        }
-    }
+    supersede(scanner, matches, &mut verdicts);
     verdicts
 }
 
@@ -80,23 +77,31 @@ fn is_excused(scanner: &Scanner, found: &Match, place: Place<'_>) -> bool {
 /// gitleaks' `filter`: a rule with `generic` in its id gives way to another rule's finding that starts on
 /// the same line and whose secret contains its own. Beyond gitleaks, the generic finding may start on any
 /// line of the other: a manifest's `kind: Secret` and the `password:` in it are lines apart.
-fn is_superseded(scanner: &Scanner, matches: &[Arc<Match>], verdicts: &[Verdict], index: usize) -> bool {
-    let found = &matches[index];
-    if !is_generic(scanner, found) {
-        return false;
-    }
-    matches.iter().zip(verdicts).any(|(other, verdict)| {
-        let lines = if scanner.options.strict {
-            other.start.line..=other.start.line
+fn supersede(scanner: &Scanner, matches: &[Arc<Match>], verdicts: &mut [Verdict]) {
+    let mut generic = Vec::new();
+    let mut on_line: HashMap<u32, Vec<&Match>> = HashMap::new();
+    let mut on_lines: Vec<&Match> = Vec::new();
+    for (index, found) in matches.iter().enumerate() {
+        if verdicts[index] != Verdict::Finding {
+            continue;
+        }
+        if is_generic(scanner, found) {
+            generic.push(index);
+        } else if scanner.options.strict || found.start.line == found.end.line {
+            on_line.entry(found.start.line).or_default().push(found);
         } else {
-            other.start.line..=other.end.line
-        };
-        *verdict == Verdict::Finding
-            && lines.contains(&found.start.line)
-            && other.rule != found.rule
-            && !is_generic(scanner, other)
-            && memchr::memmem::find(other.secret.reveal(), found.secret.reveal()).is_some()
-    })
+            on_lines.push(found);
+        }
+    }
+    for index in generic {
+        let found = &matches[index];
+        let line = found.start.line;
+        let near = on_lines.iter().filter(|other| other.start.line <= line && line <= other.end.line);
+        let mut others = on_line.get(&line).into_iter().flatten().chain(near);
+        if others.any(|other| memchr::memmem::find(other.secret.reveal(), found.secret.reveal()).is_some()) {
+            verdicts[index] = Verdict::Superseded;
+        }
+    }
 }
 
 fn is_generic(scanner: &Scanner, found: &Match) -> bool {

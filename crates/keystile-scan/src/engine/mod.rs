@@ -77,6 +77,7 @@ pub struct Match {
     /// The whole match of the regular expression, new lines at both ends cut.
     pub matched: SecretBytes,
     /// The line or lines of the original content that the match stands in, without the last line's end.
+    /// Of a longer line: 16 KiB on either side of the match.
     pub line: SecretBytes,
     /// Where the match lies in the original content (of decoded text: where its encoded form lies).
     pub span: Span,

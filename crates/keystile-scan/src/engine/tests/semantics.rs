@@ -320,3 +320,36 @@ fn a_keyword_may_stand_in_what_was_decoded_or_around_it() {
     assert_eq!(secrets(&scanner, without.as_bytes()), [""; 0]);
     assert_eq!(secrets(&scanner, format!("{without}\n{}\nUser", "\n".repeat(2000)).as_bytes()), ["abc"]);
 }
+
+#[test]
+fn of_a_very_long_line_the_part_around_the_match_is_kept() {
+    let scanner = scanner(vec![rule("r", r"pass=\w+")]);
+    let far = "x ".repeat(50_000);
+    let content = format!("{far}pass=abc {far}\n");
+    let found = &matches(&scanner, content.as_bytes())[0];
+    assert_eq!(found.line.len(), 2 * (16 << 10) + 8);
+    assert_eq!(&found.line.reveal()[16 << 10..][..8], b"pass=abc");
+    assert_eq!((found.start.line, found.start.column), (1, 100_001));
+}
+
+/// A scan must not cost the square of a content's length, whatever is in it. In a debug build each of
+/// these takes well under a second; the square would take minutes.
+#[test]
+fn long_lines_full_of_anchors_are_walked_once() {
+    let rules = || {
+        vec![
+            rule("runs", r"key[a-z]*=[a-z]+[0-9]{5}"),
+            rule("lines", r"key.*=.*[0-9]{5}"),
+            rule("before", r"[a-z]+key[0-9]"),
+            rule("text", r"key[\s\S]*?END[0-9]"),
+        ]
+    };
+    let scanner = scanner(rules());
+    let start = std::time::Instant::now();
+    for piece in ["key", "key=", "keyEND", "key =a", "a", "=key\n", "%6bey"] {
+        let content = piece.repeat(300_000 / piece.len());
+        assert!(matches(&scanner, content.as_bytes()).is_empty(), "{piece:?}");
+        let seconds = start.elapsed().as_secs();
+        assert!(seconds < 60, "{piece:?} {seconds} s");
+    }
+}

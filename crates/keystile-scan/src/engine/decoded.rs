@@ -162,8 +162,12 @@ impl<'t> Task<'_, 't> {
             let mut layers = vec![Layer::new(self.content, window, segments)];
             let mut deeper = Segments::default();
             while let Some(last) = layers.last().filter(|_| layers.len() < self.scanner.options.decode_depth as usize) {
-                let decoded: Vec<Span> = last.decoded_spans().collect();
-                decode::find(last.text(), &unite(decoded), options, &mut deeper);
+                // With a margin, so that they are few where much was decoded. What does not touch decoded
+                // text and could be decoded was decoded before.
+                let decoded = last.decoded_spans().map(|span| {
+                    Span::new(span.start.saturating_sub(MARGIN), (span.end + MARGIN).min(last.text().len()))
+                });
+                decode::find(last.text(), &unite(decoded.collect()), options, &mut deeper);
                 if deeper.is_empty() {
                     break;
                 }

@@ -344,7 +344,7 @@ fn long_lines_full_of_anchors_are_walked_once() {
             rule("text", r"key[\s\S]*?END[0-9]"),
         ]
     };
-    let scanner = scanner(rules());
+    let scanner = Scanner::new(set(rules(), Vec::new()), ScanOptions::default());
     let start = std::time::Instant::now();
     for piece in ["key", "key=", "keyEND", "key =a", "a", "=key\n", "%6bey"] {
         let content = piece.repeat(300_000 / piece.len());

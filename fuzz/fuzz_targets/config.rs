@@ -27,7 +27,8 @@ fn pattern(text: &str) {
     match re2::parse(text) {
         Ok(pattern) => {
             let hir = syntax::parse_with(&pattern.translated, &re2::syntax_config()).expect("accepted, so it parses");
-            assert_eq!(hir.properties().explicit_captures_len(), pattern.groups);
+            // Groups that are repeated no times, as in `(a){0}`, are dropped when parsed.
+            assert!(hir.properties().explicit_captures_len() <= pattern.groups);
             let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(re2::NFA_SIZE_LIMIT));
             thompson::Compiler::new().configure(config).build_from_hir(&hir).expect("accepted, so it compiles");
         }

@@ -109,6 +109,7 @@ const MATCHES: &[(&str, &str, &[u8], &str)] = &[
     ("unicode category in a class", r"[^\pL_]+", "a_1é".as_bytes(), "2..3"),
     ("unicode category, case-insensitive", r"(?i)\p{Lu}+", b"aB1", "0..2"),
     ("any, assigned and ASCII", r"\p{Any}\p{ASCII}", "éa".as_bytes(), "0..3"),
+    ("groups repeated no times keep their numbers", r"(a){0}(b)(c){0}", b"b", "0..1,-,0..1,-"),
     ("class of nothing", r"a|[^\p{Any}]+|[^\W\w]", b"ba", "1..2"),
     ("surrogates match nothing", r"a|\x{D800}|[\x{D800}-\x{DFFF}]|\p{Cs}", b"a\xed\xa0\x80", "0..1"),
     ("assertions repeated", r"^*\b?a", b"ba", "1..2"),

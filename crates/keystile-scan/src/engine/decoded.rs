@@ -278,7 +278,7 @@ impl<'t> Task<'_, 't> {
 fn runs_anywhere(scanner: &Scanner, keywords: &[bool]) -> bool {
     let programs = &scanner.programs;
     let mut rules = programs.unanchored.iter().filter_map(|&rule| programs.rules[rule].as_ref());
-    rules.any(|program| program.reports && program.gate.is_open(keywords))
+    programs.requires_unanchored || rules.any(|program| program.reports && program.gate.is_open(keywords))
 }
 
 /// Sorts matches by rule and place, and drops those in decoded forms that were found before they were

@@ -143,6 +143,8 @@ pub(super) struct Programs {
     pub(super) keywords: usize,
     /// Rules that matches of can lie anywhere, by index.
     pub(super) unanchored: Vec<usize>,
+    /// A rule requires one whose matches can lie anywhere.
+    pub(super) requires_unanchored: bool,
     /// Rules without an expression on the content.
     pub(super) path_rules: Vec<PathRule>,
     /// Steps without a bound, see [`Runs`].
@@ -200,7 +202,10 @@ impl Programs {
                 path: rule.path.as_ref().map(Lazy::new),
             }));
         }
+        let requires_unanchored =
+            programs.iter().flatten().flat_map(|program| &program.required).any(|rule| unanchored.contains(rule));
         Self {
+            requires_unanchored,
             rules: programs,
             global: Exceptions::new(&rules.allowlists, strict),
             literals: Literals::new(&table.literals),

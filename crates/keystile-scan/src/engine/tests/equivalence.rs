@@ -7,7 +7,7 @@ use regex_automata::util::syntax;
 use super::{rule, scanner, set};
 use crate::engine::{ContentScan, DeltaOp, ScanOptions, Scanner};
 use crate::position::Span;
-use crate::rule::Rule;
+use crate::rule::{Required, Rule};
 
 /// Expressions over a small alphabet, so that random content is full of near misses.
 pub(super) fn expression() -> impl Strategy<Value = String> {
@@ -80,9 +80,27 @@ fn base64(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Rules that also ask for entropy and for each other.
+fn varied_rules() -> impl Strategy<Value = Vec<Rule>> {
+    let entropies = prop::collection::vec(prop::sample::select(vec![0.0, 0.5, 1.5, 2.5]), 4);
+    (rules(), entropies, any::<bool>(), any::<bool>()).prop_map(|(mut rules, entropies, is_composite, skip_report)| {
+        for (rule, entropy) in rules.iter_mut().zip(entropies) {
+            rule.entropy = entropy;
+        }
+        if is_composite && rules.len() > 1 {
+            let id = rules[1].id.clone();
+            rules[0].required = vec![Required { id, within_lines: Some(2), within_columns: None }];
+            rules[1].skip_report = skip_report;
+        }
+        rules
+    })
+}
+
 pub(super) fn content(most: usize) -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
-        3 => prop::sample::select(vec!["key", "KEY", "tok", "ke", "ab=", "=", "a", "b", "\n", " ", "-", "y", "kb"])
+        3 => prop::sample::select(vec![
+            "key", "KEY", "tok", "ke", "ab=", "=", "a", "b", "\n", "\n", " ", "-", "y", "kb", "gitleaks:allow",
+        ])
             .prop_map(|text: &str| text.as_bytes().to_vec()),
         1 => any::<u8>().prop_map(|byte| vec![byte]),
     ];
@@ -118,7 +136,8 @@ proptest! {
     #[test]
     fn windows_find_what_a_search_of_the_whole_finds(rules in rules(), content in content(60)) {
         let expected = whole(&rules, &content);
-        let scanner = scanner(rules);
+        let options = ScanOptions { decode_depth: 0, inline_allow: false, ..ScanOptions::default() };
+        let scanner = Scanner::new(set(rules, Vec::new()), options);
         let scan = scanner.scan(&mut scanner.scratch(), &content);
         let found: Vec<(usize, Span)> = scan.matches.iter().map(|found| (found.rule, found.span)).collect();
         prop_assert_eq!(found, expected);
@@ -192,7 +211,7 @@ fn show(scan: &ContentScan) -> String {
 proptest! {
     #[test]
     fn a_scan_of_derived_content_finds_what_a_whole_scan_finds(
-        rules in rules(),
+        rules in varied_rules(),
         base in content(80),
         generations in prop::collection::vec(edits(), 1..4),
     ) {
@@ -213,7 +232,7 @@ proptest! {
 proptest! {
     #[test]
     fn decoded_forms_of_derived_content_give_what_a_whole_scan_gives(
-        rules in rules(),
+        rules in varied_rules(),
         base in encoded_content(20),
         generations in prop::collection::vec(edits(), 1..4),
         strict in any::<bool>(),
@@ -237,7 +256,7 @@ proptest! {
 
     /// Searching the neighbourhoods of what was decoded is as good as decoding the whole content.
     #[test]
-    fn neighbourhoods_of_decoded_text_are_wide_enough(rules in rules(), content in encoded_content(20)) {
+    fn neighbourhoods_of_decoded_text_are_wide_enough(rules in varied_rules(), content in encoded_content(20)) {
         let options = || ScanOptions { decode_depth: 1, ..ScanOptions::default() };
         let plain = Scanner::new(set(rules.clone(), Vec::new()), options());
         // A rule that can match anywhere forces the whole to be decoded.

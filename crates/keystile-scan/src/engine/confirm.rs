@@ -50,8 +50,8 @@ pub(super) enum Outcome {
     AllowedByLine,
     /// A comment in its line excused it.
     AllowedInline,
-    /// An allowlist's expression can't be compiled; nothing was excused by it.
-    Failed,
+    /// It stays, since an allowlist's expression can't be compiled.
+    Unsure(Box<Match>),
 }
 
 impl Scanner {
@@ -120,7 +120,9 @@ impl Scanner {
         let mut open = Vec::new();
         let global = self.programs.global.rule_on(targets, AllowlistRef::Global, &mut open);
         let own = program.exceptions.rule_on(targets, AllowlistRef::Rule, &mut open);
-        let (Ok(global), Ok(own)) = (global, own) else { return Outcome::Failed };
+        // A finding too many is seen, one too few is not.
+        let is_sure = global.is_ok() && own.is_ok();
+        let (global, own) = (global.unwrap_or(Ruling::No), own.unwrap_or(Ruling::No));
         if global == Ruling::ByText || own == Ruling::ByText {
             return Outcome::Nothing;
         }
@@ -132,7 +134,7 @@ impl Scanner {
         {
             return Outcome::AllowedInline;
         }
-        Outcome::Match(Box::new(Match {
+        let confirmed = Box::new(Match {
             rule: rule_index,
             fingerprint: Fingerprint::new(&self.options.salt, rule.id.as_str(), secret),
             secret: SecretBytes::new(secret),
@@ -145,7 +147,8 @@ impl Scanner {
             encodings: encoding_names(source, trimmed),
             required: Vec::new(),
             open_allowlists: open,
-        }))
+        });
+        if is_sure { Outcome::Match(confirmed) } else { Outcome::Unsure(confirmed) }
     }
 }
 

@@ -136,7 +136,8 @@ pub struct ContentScan {
     /// Matches that an inline `keystile:allow` or `gitleaks:allow` excused.
     pub allowed_inline: u32,
     /// Rules (by index) that should have looked at this content and could not, since an expression
-    /// can't be compiled: the content was not fully scanned. [`Scanner::check_all`] says why.
+    /// can't be compiled: the content was not fully scanned. Also those whose matches an allowlist might
+    /// have excused, for the same reason. [`Scanner::check_all`] says why.
     pub failed_rules: Vec<usize>,
     reuse: Reuse,
 }

@@ -174,7 +174,10 @@ impl Search<'_> {
                     match outcome {
                         Outcome::Match(confirmed) => matches.push(*confirmed),
                         Outcome::AllowedInline => found.allowed_inline += 1,
-                        Outcome::Failed => found.fail(rule),
+                        Outcome::Unsure(confirmed) => {
+                            found.fail(rule);
+                            matches.push(*confirmed);
+                        }
                         Outcome::Nothing | Outcome::AllowedByLine => {}
                     }
                 }

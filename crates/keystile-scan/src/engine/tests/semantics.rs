@@ -353,3 +353,13 @@ fn long_lines_full_of_anchors_are_walked_once() {
         assert!(seconds < 60, "{piece:?} {seconds} s");
     }
 }
+
+#[test]
+fn an_allowlist_that_can_not_be_compiled_excuses_nothing_and_is_reported() {
+    let too_large = pattern(r"(?:(?:[a-z]{900}){900}){90}");
+    let allowlist = Allowlist { regexes: vec![too_large], ..Allowlist::default() };
+    let scanner = scanner(vec![Rule { allowlists: vec![allowlist], ..rule("r", r"pass=\w+") }]);
+    let scan = scanner.scan(&mut scanner.scratch(), b"pass=abc");
+    assert_eq!((scan.matches.len(), scan.failed_rules), (1, vec![0]));
+    assert_eq!(scanner.check_all().unwrap_err()[0].rule, "r");
+}

@@ -3,7 +3,7 @@
 //! A check in CI takes them from the base of a change (`--config-from`), so that the change can't excuse
 //! itself.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use keystile_git::CommittedFiles;
@@ -30,8 +30,14 @@ pub const OWN_BASELINE: &str = ".keystile/baseline.json";
 pub enum ConfigFiles<'a> {
     /// A folder: the top of the work tree, or what is scanned.
     Folder(PathBuf),
-    /// A commit.
-    Commit(Box<CommittedFiles<'a>>),
+    /// A commit. What lies in the work tree is what a change under review made of it, so a file of the work
+    /// tree that is named on the command line or in the environment is taken from the commit too.
+    Commit {
+        /// Its files.
+        files: Box<CommittedFiles<'a>>,
+        /// The top of the work tree.
+        work_tree: Option<PathBuf>,
+    },
     /// None: a bare repository.
     Nowhere,
 }
@@ -61,13 +67,65 @@ impl ConfigFiles<'_> {
                     Err(error) => return Err(error).with_context(|| format!("while reading {}", path.display())),
                 }
             }
-            Self::Commit(files) => match files.read(relative.into())? {
+            Self::Commit { files, .. } => match files.read(relative.into())? {
                 Some(bytes) => (format!("{relative} at {}", files.commit().to_hex_with_len(12)), bytes),
                 None => return Ok(None),
             },
         };
         Ok(Some(NamedText { text: utf8(bytes, &name)?, name }))
     }
+
+    /// Reads a file that the user named.
+    ///
+    /// # Errors
+    /// If it is not there, can't be read or is not UTF-8.
+    pub fn read_named(&self, path: &Path) -> anyhow::Result<NamedText> {
+        if let Self::Commit { files, work_tree: Some(top) } = self
+            && let Some(relative) = inside(path, top)
+        {
+            let at = files.commit();
+            return self.read(&relative)?.ok_or_else(|| {
+                UsageError(format!(
+                    "{}: there is no {relative} at {at}, and with --config-from files of the work tree are taken from there; put a file that is made on the way outside of the work tree",
+                    path.display()
+                ))
+                .into()
+            });
+        }
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).with_context(|| format!("while reading {name}"))?;
+        Ok(NamedText { text: utf8(bytes, &name)?, name })
+    }
+}
+
+/// `path` as seen from `top`, if it lies there: as written, or where its links lead.
+fn inside(path: &Path, top: &Path) -> Option<String> {
+    let top = top.canonicalize().ok()?;
+    let written = normal(&std::path::absolute(path).ok()?);
+    // The folder may be reached through a link; one inside of the work tree is none of ours to follow.
+    let mut ancestors: Vec<_> = written.ancestors().skip(1).collect();
+    ancestors.reverse();
+    let above = ancestors.into_iter().find(|folder| folder.canonicalize().is_ok_and(|folder| folder == top));
+    let relative = match above {
+        Some(folder) => written.strip_prefix(folder).ok()?.to_owned(),
+        None => path.canonicalize().ok()?.strip_prefix(&top).ok()?.to_owned(),
+    };
+    Some(relative.to_string_lossy().into_owned())
+}
+
+/// Without `.` and `..`, by name alone.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
 }
 
 fn is_absent(error: &std::io::Error) -> bool {
@@ -80,16 +138,6 @@ fn utf8(bytes: Vec<u8>, name: &str) -> anyhow::Result<String> {
         let line = error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count() + 1;
         UsageError(format!("{name}:{line}: not UTF-8; save the file as UTF-8")).into()
     })
-}
-
-/// Reads a file that the user named.
-///
-/// # Errors
-/// If it can't be read or is not UTF-8.
-pub fn read_named(path: &Path) -> anyhow::Result<NamedText> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path).with_context(|| format!("while reading {name}"))?;
-    Ok(NamedText { text: utf8(bytes, &name)?, name })
 }
 
 /// How the configuration is chosen, beside the files that are lying around.
@@ -123,11 +171,11 @@ pub struct LoadedConfig {
 pub fn load(choice: &ConfigChoice<'_>, files: &ConfigFiles<'_>) -> anyhow::Result<LoadedConfig> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let (found, origin, base) = if let Some(path) = choice.flag {
-        (Some(read_named(path)?), format!("--config {}", path.display()), Base::beside(path))
+        (Some(files.read_named(path)?), format!("--config {}", path.display()), Base::beside(path))
     } else if let Some((name, path)) =
         ["KEYSTILE_CONFIG", "GITLEAKS_CONFIG"].iter().find_map(|name| Some((*name, PathBuf::from(variable(name)?))))
     {
-        let text = read_named(&path).with_context(|| format!("{name} names the configuration"))?;
+        let text = files.read_named(&path).with_context(|| format!("{name} names the configuration"))?;
         (Some(text), format!("{name}={}", path.display()), Base::beside(&path))
     } else if let Some(text) = variable("GITLEAKS_CONFIG_TOML") {
         let name = "GITLEAKS_CONFIG_TOML".to_owned();
@@ -189,10 +237,10 @@ impl Base {
 fn read_extended(path: &str, base: &Base, files: &ConfigFiles<'_>) -> Result<String, String> {
     let say = |error: &dyn std::fmt::Display| format!("{path} can't be read: {error}");
     let folder = match (base, files) {
-        (Base::Files(folder), ConfigFiles::Commit(_)) => {
-            let beside = if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") };
-            for candidate in [beside.as_str(), path] {
-                if let Some(file) = files.read(candidate).map_err(|error| say(&error))? {
+        (Base::Files(folder), ConfigFiles::Commit { .. }) => {
+            for candidate in [Path::new(folder).join(path), PathBuf::from(path)] {
+                let candidate = normal(&candidate).to_string_lossy().into_owned();
+                if let Some(file) = files.read(&candidate).map_err(|error| say(&error))? {
                     return Ok(file.text);
                 }
             }
@@ -204,8 +252,7 @@ fn read_extended(path: &str, base: &Base, files: &ConfigFiles<'_>) -> Result<Str
     };
     let beside = folder.join(path);
     let chosen = if beside.exists() { beside } else { PathBuf::from(path) };
-    let bytes = std::fs::read(chosen).map_err(|error| say(&error))?;
-    utf8(bytes, path).map_err(|error| error.to_string())
+    files.read_named(&chosen).map(|file| file.text).map_err(|error| say(&format!("{error:#}")))
 }
 
 /// Keeps the named rules, and those that they require (which report nothing themselves then).

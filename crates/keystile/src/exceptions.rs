@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use keystile_scan::{Finding, RuleSet};
 
 use crate::baseline::{self, Baseline};
-use crate::config_files::{ConfigFiles, GITLEAKS_IGNORE, NamedText, OWN_BASELINE, OWN_IGNORE, read_named};
+use crate::config_files::{ConfigFiles, GITLEAKS_IGNORE, NamedText, OWN_BASELINE, OWN_IGNORE};
 use crate::exit::UsageError;
 use crate::ignore_file::IgnoreList;
 use crate::report::{Suppressed, UnusedEntry};
@@ -45,21 +45,15 @@ impl Exceptions {
     /// If a named file is not there, or one can't be read; ignore files name every wrong line.
     pub fn read(request: &ScanRequest, files: &ConfigFiles<'_>) -> anyhow::Result<Self> {
         let mut ignored = IgnoreList::default();
-        match &request.ignore_files {
-            Some(paths) => {
-                for path in paths {
-                    // gitleaks' own flag may name a folder that holds no such file.
-                    if is_gitleaks(path) && !path.exists() {
-                        continue;
-                    }
-                    add(&mut ignored, &read_named(path)?, is_gitleaks(path))?;
-                }
-            }
-            None => {
-                for (name, is_gitleaks) in [(OWN_IGNORE, false), (GITLEAKS_IGNORE, true)] {
-                    if let Some(file) = files.read(name)? {
-                        add(&mut ignored, &file, is_gitleaks)?;
-                    }
+        for path in &request.ignore_files {
+            add(&mut ignored, &files.read_named(path)?, is_gitleaks(path))?;
+        }
+        if request.ignore_files_around {
+            for (name, is_gitleaks) in [(OWN_IGNORE, false), (GITLEAKS_IGNORE, true)] {
+                if let Some(file) = files.read(name)?
+                    && !request.ignore_files.iter().any(|path| is_same(path, &file.name))
+                {
+                    add(&mut ignored, &file, is_gitleaks)?;
                 }
             }
         }
@@ -119,6 +113,11 @@ impl Exceptions {
     }
 }
 
+/// Whether both are the same file on disk.
+fn is_same(path: &Path, name: &str) -> bool {
+    path.canonicalize().is_ok_and(|path| Path::new(name).canonicalize().is_ok_and(|name| name == path))
+}
+
 fn is_gitleaks(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == GITLEAKS_IGNORE)
 }
@@ -141,11 +140,11 @@ fn read_baseline(
     let (file, path) = match &request.baseline {
         // One that is about to be made need not exist.
         Some(path) if request.update_baseline && !path.exists() => (None, Some(path.clone())),
-        Some(path) => (Some(read_named(path)?), Some(path.clone())),
+        Some(path) => (Some(files.read_named(path)?), Some(path.clone())),
         None => {
             let path = match files {
                 ConfigFiles::Folder(folder) => Some(folder.join(OWN_BASELINE)),
-                ConfigFiles::Commit(_) | ConfigFiles::Nowhere => None,
+                ConfigFiles::Commit { .. } | ConfigFiles::Nowhere => None,
             };
             (files.read(OWN_BASELINE)?, path)
         }

@@ -39,8 +39,10 @@ pub struct ScanRequest {
     pub max_bytes: Option<u64>,
     /// Whether comments excuse.
     pub inline_allow: bool,
-    /// Ignore files; `None`: those that lie around.
-    pub ignore_files: Option<Vec<PathBuf>>,
+    /// Ignore files that were named.
+    pub ignore_files: Vec<PathBuf>,
+    /// Read the ignore files that lie around as well.
+    pub ignore_files_around: bool,
     /// Known findings.
     pub baseline: Option<PathBuf>,
     /// Write the baseline.
@@ -153,7 +155,8 @@ impl ScanRequest {
             skip_binary: args.skip_binary || strict,
             max_bytes: args.max_target_megabytes.map(|megabytes| megabytes.saturating_mul(1_000_000)),
             inline_allow: !args.no_inline_allow,
-            ignore_files: (!args.ignore_file.is_empty()).then_some(args.ignore_file),
+            ignore_files_around: args.ignore_file.is_empty(),
+            ignore_files: args.ignore_file,
             baseline: args.baseline,
             update_baseline: args.update_baseline,
             reports,

@@ -12,6 +12,7 @@ use keystile_git::Error;
 use crate::cli::gitleaks::{DetectArgs, DirArgs, GitArgs, GlobalArgs, ProtectArgs, StdinArgs};
 use crate::cli::scan::{Compat, When};
 use crate::commands::scan;
+use crate::config_files::GITLEAKS_IGNORE;
 use crate::exit::{Exit, UsageError};
 use crate::report::Format;
 use crate::scan_request::{Destination, Part, ScanRequest, Target, open_repository, threads};
@@ -122,7 +123,9 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
         let destination =
             if path.as_os_str() == "-" { Destination::StandardOutput } else { Destination::File(path.clone()) };
         reports.push((report_format(args.report_format.as_deref(), path)?, destination));
-    } else if args.verbose {
+    }
+    // gitleaks prints the findings beside a report in a file.
+    if args.verbose && !reports.iter().any(|(_, destination)| *destination == Destination::StandardOutput) {
         reports.push((Format::Human, Destination::StandardOutput));
     }
     if args.timeout > 0 {
@@ -142,7 +145,8 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
         skip_binary: args.compat == Compat::Strict,
         max_bytes: args.max_target_megabytes.filter(|&megabytes| megabytes > 0).map(|megabytes| megabytes * 1_000_000),
         inline_allow: !args.ignore_gitleaks_allow,
-        ignore_files: ignore_files(&args.gitleaks_ignore_path),
+        ignore_files: ignore_files(&args.gitleaks_ignore_path)?,
+        ignore_files_around: true,
         baseline: args.baseline_path,
         update_baseline: false,
         reports,
@@ -159,12 +163,17 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
     })
 }
 
-/// The file, or the one in the folder; the default folder leaves it to the usual places.
-fn ignore_files(path: &Path) -> Option<Vec<PathBuf>> {
-    if path == Path::new(".") {
-        return None;
+/// The file, or the one in the folder if it holds one; those beside what is scanned are read as well. gitleaks
+/// takes no notice of a file that is not there, but for the name of its own a mistyped one is an error here.
+fn ignore_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let file = if path.is_dir() { path.join(GITLEAKS_IGNORE) } else { path.to_owned() };
+    if file.exists() {
+        return Ok(vec![file]);
     }
-    Some(vec![if path.is_dir() { path.join(".gitleaksignore") } else { path.to_owned() }])
+    if file.file_name().is_some_and(|name| name == GITLEAKS_IGNORE) {
+        return Ok(Vec::new());
+    }
+    Err(UsageError(format!("--gitleaks-ignore-path {}: there is no such file or folder", path.display())).into())
 }
 
 /// gitleaks takes the format from the flag, else from the file's name.

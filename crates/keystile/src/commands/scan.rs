@@ -17,6 +17,7 @@ use crate::exit::{Exit, UsageError};
 use crate::link::Remote;
 use crate::mask::Redaction;
 use crate::progress_display::ProgressDisplay;
+use crate::report::text::printable;
 use crate::report::{self, Format, Options, Outcome, Report, TargetKind};
 use crate::scan_request::{Destination, Part, ScanRequest, Target};
 use crate::sources;
@@ -83,7 +84,35 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
         finished: Timestamp::now(),
     };
     write_reports(&request, &report)?;
+    if !request.reports.iter().any(|(format, _)| shows_coverage(*format)) {
+        summarize(&report, request.quiet);
+    }
     Ok(exit)
+}
+
+/// Whether a report of this format says what could not be read.
+fn shows_coverage(format: Format) -> bool {
+    !matches!(format, Format::Gitleaks | Format::Csv)
+}
+
+/// What was found and covered, on standard error, where no report says it.
+fn summarize(report: &Report<'_>, quiet: bool) {
+    let coverage = &report.coverage;
+    for gap in &coverage.gaps {
+        terminal::warning(&format!("not scanned: {}: {}", printable(&gap.what), printable(&gap.detail)));
+    }
+    let found = match report.findings.iter().map(|finding| finding.occurrences.len()).sum::<usize>() {
+        0 if coverage.is_complete() => "no leaks found".to_owned(),
+        0 => "no leaks found in what could be read".to_owned(),
+        places => format!("leaks found: {places}"),
+    };
+    let scanned = coverage.blobs_scanned + coverage.files_scanned;
+    let covered = format!("{} commits and {scanned} blobs and files were scanned", coverage.commits);
+    if report.outcome != Outcome::Clean {
+        terminal::warning(&format!("{found}; {covered}"));
+    } else if !quiet {
+        terminal::note(&format!("{found}; {covered}"));
+    }
 }
 
 /// Where configuration and exceptions come from.
@@ -93,7 +122,8 @@ fn config_files(request: &ScanRequest) -> anyhow::Result<ConfigFiles<'_>> {
         let Target::Repository { repository, .. } = target else {
             return Err(UsageError("--config-from names a commit, so it needs a repository".to_owned()).into());
         };
-        return Ok(ConfigFiles::Commit(Box::new(CommittedFiles::open(repository, revision)?)));
+        let files = Box::new(CommittedFiles::open(repository, revision)?);
+        return Ok(ConfigFiles::Commit { files, work_tree: repository.work_tree().map(Path::to_owned) });
     }
     Ok(match target {
         Target::Repository { repository, .. } => match repository.work_tree() {

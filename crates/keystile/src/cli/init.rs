@@ -18,7 +18,7 @@ pub struct InitArgs {
     #[arg(long, value_name = "SYSTEM")]
     pub ci: Option<CiSystem>,
 
-    /// Replace files that are there already
+    /// Replace a hook or CI snippet that is there already (configuration is always kept)
     #[arg(long)]
     pub force: bool,
 }

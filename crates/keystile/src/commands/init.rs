@@ -1,10 +1,13 @@
 //! `keystile init`: a starting configuration, the git hook, a CI snippet.
 //!
-//! Nothing that is there already is changed, unless `--force` is given; what was written is listed.
+//! Configuration and ignored findings that are there already are kept, always: they are people's work, and
+//! another salt would change every fingerprint. A hook or CI snippet that is there already is replaced with
+//! `--force` alone. What was written is listed.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context as _;
 use keystile_git::Repository;
@@ -28,7 +31,27 @@ const GITLAB: &str = include_str!("../../../../deploy/ci/keystile.gitlab-ci.yml"
 struct Planned {
     path: PathBuf,
     text: String,
-    is_program: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Kept where it is there.
+    Configuration,
+    /// Executable.
+    Hook,
+    CiSnippet,
+}
+
+impl Planned {
+    fn is_kept(&self) -> bool {
+        self.kind == Kind::Configuration && self.path.symlink_metadata().is_ok()
+    }
+
+    fn is_there_as_planned(&self) -> bool {
+        fs::read(&self.path).is_ok_and(|present| present == self.text.as_bytes())
+            && (self.kind != Kind::Hook || is_executable(&self.path))
+    }
 }
 
 /// Writes what `args` asks for.
@@ -45,29 +68,34 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
     let wants = |part| args.only.contains(&part) || (args.only.is_empty() && args.ci.is_none());
     let mut planned = Vec::new();
     if wants(InitPart::Config) {
-        planned.push(plan(top.join(OWN_CONFIG), config(top)?));
-        planned.push(plan(top.join(OWN_IGNORE), IGNORE.to_owned()));
+        planned.push(Planned { path: top.join(OWN_CONFIG), text: config(top)?, kind: Kind::Configuration });
+        planned.push(Planned { path: top.join(OWN_IGNORE), text: IGNORE.to_owned(), kind: Kind::Configuration });
     }
     if wants(InitPart::Hook) {
-        if let Some(hooks) = repository.hooks_path() {
+        if let Some(hooks) = hooks_path(&repository, top) {
             return Err(UsageError(format!(
-                "core.hooksPath is set to {hooks}: another tool manages the hooks; add `keystile scan --staged --no-progress` to its pre-commit hook"
+                "core.hooksPath is set to {hooks}: git runs the hooks there, not those of the repository; add `keystile scan --staged --no-progress` to the pre-commit hook there, and write the rest with --only config"
             ))
             .into());
         }
         let path = repository.common_dir().join("hooks/pre-commit");
-        planned.push(Planned { path, text: HOOK.to_owned(), is_program: true });
+        planned.push(Planned { path, text: HOOK.to_owned(), kind: Kind::Hook });
     }
-    match args.ci {
-        Some(CiSystem::Github) => planned.push(plan(top.join(".github/workflows/keystile.yml"), GITHUB.to_owned())),
-        Some(CiSystem::Gitlab) => planned.push(plan(top.join(".gitlab/keystile.gitlab-ci.yml"), GITLAB.to_owned())),
-        None => {}
-    }
+    let snippet = match args.ci {
+        Some(CiSystem::Github) => Some((".github/workflows/keystile.yml", GITHUB)),
+        Some(CiSystem::Gitlab) => Some((".gitlab/keystile.gitlab-ci.yml", GITLAB)),
+        None => None,
+    };
+    planned.extend(snippet.map(|(path, text)| Planned {
+        path: top.join(path),
+        text: text.to_owned(),
+        kind: Kind::CiSnippet,
+    }));
     refuse_to_overwrite(&planned, args.force)?;
     let mut said = String::new();
     for file in planned {
-        if fs::read(&file.path).is_ok_and(|present| present == file.text.as_bytes()) {
-            said.push_str(&format!("unchanged {}\n", file.path.display()));
+        if file.is_kept() || file.is_there_as_planned() {
+            said.push_str(&format!("kept {}\n", file.path.display()));
             continue;
         }
         write(&file).with_context(|| format!("while writing {}", file.path.display()))?;
@@ -80,8 +108,16 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Clean)
 }
 
-fn plan(path: PathBuf, text: String) -> Planned {
-    Planned { path, text, is_program: false }
+/// Where `core.hooksPath` sends git, as far as any configuration sets it: the repository's, the user's or
+/// the machine's, which git itself is asked for. An empty value is git's word for "nowhere else".
+fn hooks_path(repository: &Repository, top: &Path) -> Option<String> {
+    let asked = Command::new("git").arg("-C").arg(top).args(["config", "--get", "core.hooksPath"]).output();
+    let path = match asked {
+        Ok(answer) if answer.status.success() => String::from_utf8_lossy(&answer.stdout).trim_end().to_owned(),
+        // Not set, or no git here to ask: what the repository's own configuration says.
+        _ => repository.hooks_path()?.to_owned(),
+    };
+    (!path.is_empty()).then_some(path)
 }
 
 /// All or nothing: every file is looked at before the first is written.
@@ -91,17 +127,14 @@ fn refuse_to_overwrite(planned: &[Planned], force: bool) -> anyhow::Result<()> {
     }
     let there: Vec<_> = planned
         .iter()
-        .filter(|file| {
-            file.path.symlink_metadata().is_ok()
-                && !fs::read(&file.path).is_ok_and(|present| present == file.text.as_bytes())
-        })
+        .filter(|file| file.path.symlink_metadata().is_ok() && !file.is_kept() && !file.is_there_as_planned())
         .map(|file| file.path.display().to_string())
         .collect();
     if there.is_empty() {
         return Ok(());
     }
     Err(UsageError(format!(
-        "{} there already: look at what is in it, then use --force to replace it, or --only to write the rest",
+        "{} there already: look at what is in it, then use --force to replace it, or add what keystile needs by hand (`keystile scan --staged --no-progress` in a hook)",
         match there.as_slice() {
             [one] => format!("{one} is"),
             many => format!("{} are", many.join(", ")),
@@ -116,22 +149,28 @@ fn write(file: &Planned) -> std::io::Result<()> {
     }
     fs::write(&file.path, &file.text)?;
     #[cfg(unix)]
-    if file.is_program {
+    if file.kind == Kind::Hook {
         use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(&file.path, fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
 }
 
-/// The starting configuration, with a random salt. One that is there keeps its salt, or every
-/// fingerprint would change.
-fn config(top: &Path) -> anyhow::Result<String> {
-    let present = top.join(OWN_CONFIG);
-    if let Ok(text) = fs::read_to_string(&present)
-        && text.contains("salt")
+/// Whether git would run it.
+fn is_executable(path: &Path) -> bool {
+    #[cfg(unix)]
     {
-        return Ok(text);
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
     }
+    #[cfg(not(unix))]
+    {
+        path.is_file()
+    }
+}
+
+/// The starting configuration, with a random salt.
+fn config(top: &Path) -> anyhow::Result<String> {
     let extend = if top.join(GITLEAKS_CONFIG).exists() {
         // The path is relative to the configuration's own folder.
         "path = \"../.gitleaks.toml\"".to_owned()

@@ -1,29 +1,67 @@
 #!/usr/bin/env bash
-# Scans what a pull request, merge request or push introduces; the body of the GitHub Action and of the
-# GitLab template, and usable in any other CI.
+# Scans what a pull request, merge request or push introduces; the body of the GitHub Action, and usable in
+# any other CI.
 #
-#   KEYSTILE_BASE     commit that the change goes onto (required)
+#   KEYSTILE_BASE     commit that the change goes onto
+#   KEYSTILE_BEFORE   for a push, instead of KEYSTILE_BASE: where the branch was before it; all zeros for a
+#                     new branch, which is then compared with the default branch
+#   KEYSTILE_BRANCH, KEYSTILE_DEFAULT_BRANCH   for a push: names of the branch and of the default branch
 #   KEYSTILE_HEAD     commit that holds the change (default: HEAD)
+#   KEYSTILE_PATH     the repository (default: the current folder)
+#   KEYSTILE_INLINE_ALLOW   "false": comments (keystile:allow) excuse nothing
 #   KEYSTILE_SARIF    also write SARIF 2.1.0 there
 #   KEYSTILE_GITLAB   also write GitLab's secret-detection report there
 #   KEYSTILE_SUMMARY  also append a Markdown summary there
 #   KEYSTILE_ARGS     further flags for keystile scan, separated by spaces
 #
 # Configuration, ignored findings and the baseline are taken from the base, so that a change can't excuse
-# itself. Exit status: that of keystile scan (0 clean, 1 findings, 2 usage, 3 incomplete).
+# itself; files of the work tree that a flag or variable names too. Exit status: that of keystile scan
+# (0 clean, 1 findings, 2 usage, 3 incomplete).
 set -euo pipefail
 
-if ! command -v keystile >/dev/null 2>&1; then
-    echo "keystile is not on the PATH: install it first (cargo install --locked --path . in its repository)" >&2
+stop() {
+    echo "keystile: error: $1" >&2
     exit 2
-fi
-if [ -z "${KEYSTILE_BASE:-}" ]; then
-    echo "KEYSTILE_BASE is not set: the commit that the change goes onto" >&2
-    exit 2
+}
+command -v keystile >/dev/null 2>&1 \
+    || stop "keystile is not on the PATH: install it first (cargo install --locked --path . in its repository)"
+
+path=${KEYSTILE_PATH:-.}
+head=${KEYSTILE_HEAD:-HEAD}
+base=${KEYSTILE_BASE:-}
+
+# The first push of the default branch: there is nothing to compare with, so all of it is new.
+everything=
+is_default() { [ -n "${KEYSTILE_DEFAULT_BRANCH:-}" ] && [ "${KEYSTILE_BRANCH:-}" = "$KEYSTILE_DEFAULT_BRANCH" ]; }
+# A forced push leaves a commit behind that a checkout does not have. Where the checkout is shallow the commit
+# may just not have been fetched: then keystile says so, instead of scanning something else.
+is_gone() {
+    ! git -C "$path" cat-file -e "$1^{commit}" 2>/dev/null \
+        && [ "$(git -C "$path" rev-parse --is-shallow-repository 2>/dev/null)" != true ]
+}
+if [ -z "$base" ] && [ -n "${KEYSTILE_BEFORE:-}" ]; then
+    if [[ $KEYSTILE_BEFORE =~ ^0+$ ]] || is_gone "$KEYSTILE_BEFORE"; then
+        if is_default; then
+            everything=yes
+        elif [ -n "${KEYSTILE_DEFAULT_BRANCH:-}" ]; then
+            base=refs/remotes/origin/$KEYSTILE_DEFAULT_BRANCH
+        else
+            stop "there is nothing to compare with: KEYSTILE_BEFORE, $KEYSTILE_BEFORE, is no commit here, and KEYSTILE_DEFAULT_BRANCH is not set"
+        fi
+    else
+        base=$KEYSTILE_BEFORE
+    fi
 fi
 
-head=${KEYSTILE_HEAD:-HEAD}
-arguments=(scan --no-progress --range "$KEYSTILE_BASE..$head" --config-from "$KEYSTILE_BASE")
+arguments=(scan --no-progress)
+if [ -n "$everything" ]; then
+    arguments+=(--history-only)
+elif [ -n "$base" ]; then
+    arguments+=(--range "$base..$head" --config-from "$base")
+else
+    stop "KEYSTILE_BASE is not set: the commit that the change goes onto"
+fi
+[ "${KEYSTILE_INLINE_ALLOW:-true}" = true ] || arguments+=(--no-inline-allow)
 [ -z "${KEYSTILE_SARIF:-}" ] || arguments+=(--report "sarif=$KEYSTILE_SARIF")
 [ -z "${KEYSTILE_GITLAB:-}" ] || arguments+=(--report "gitlab=$KEYSTILE_GITLAB")
 summary=
@@ -33,8 +71,10 @@ if [ -n "${KEYSTILE_SUMMARY:-}" ]; then
     arguments+=(--report "markdown=$summary")
 fi
 read -r -a further <<<"${KEYSTILE_ARGS:-}"
+arguments+=(${further[@]+"${further[@]}"})
+[ "$path" = . ] || arguments+=("$path")
 
 status=0
-keystile "${arguments[@]}" ${further[@]+"${further[@]}"} || status=$?
+keystile "${arguments[@]}" || status=$?
 [ -z "$summary" ] || cat "$summary" >>"$KEYSTILE_SUMMARY"
 exit "$status"

@@ -6,11 +6,16 @@
 
 mod support;
 
+mod action;
 mod changes;
 mod damage;
 mod endings;
 mod exits;
 mod files;
+mod git_hook;
+mod gitlab;
 mod history;
 mod hostile;
+mod init;
 mod layouts;
+mod pre_commit;

@@ -1,5 +1,7 @@
 //! What the tests share: repositories, tokens, runs of the program.
 
+pub(crate) mod assets;
+pub(crate) mod commits;
 pub(crate) mod places;
 pub(crate) mod repository;
 pub(crate) mod run;

@@ -8,12 +8,14 @@ mod support;
 
 mod action;
 mod changes;
+mod config_page;
 mod damage;
 mod endings;
 mod exits;
 mod files;
 mod git_hook;
 mod gitlab;
+mod gitleaks_commands;
 mod history;
 mod hostile;
 mod init;

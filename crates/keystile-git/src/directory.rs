@@ -6,7 +6,7 @@
 mod listing;
 mod reading;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use bstr::BString;
 use keystile_scan::{Occurrence, OccurrencePlace, Scratch};
@@ -28,10 +28,12 @@ pub struct DirectoryOptions {
     pub no_ignore: bool,
     /// Follow symbolic links; otherwise they are counted and left.
     pub follow_symlinks: bool,
+    /// Paths in the report begin with the folder as it was named, also where it is the only one.
+    pub paths_as_named: bool,
 }
 
-/// Scans files and folders. Paths in the report are relative to the folder; if several paths are given, each begins with
-/// the one it was found by.
+/// Scans files and folders. Paths in the report are relative to the folder; if several paths are given, or with
+/// [`DirectoryOptions::paths_as_named`], each begins with the one it was found by.
 ///
 /// # Errors
 ///
@@ -49,7 +51,8 @@ pub fn scan(
             Error::Usage(format!("{}: can't be opened ({error}); name a file or folder that is there", path.display()))
         })?;
         if metadata.is_dir() {
-            let prefix = if paths.len() > 1 { bytes_of(path) } else { BString::default() };
+            let prefix =
+                if paths.len() > 1 || options.paths_as_named { bytes_of(&cleaned(path)) } else { BString::default() };
             let walk = WalkOptions {
                 honour_ignore_files: !options.no_ignore,
                 follow_symlinks: options.follow_symlinks,
@@ -75,6 +78,22 @@ pub fn scan(
         }
     });
     Ok(SourceReport { occurrences, coverage })
+}
+
+/// Without `.`, and without `..` where that leads back to a folder named before it; nothing for the current folder.
+/// By name alone, as people read it.
+fn cleaned(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(cleaned.components().next_back(), Some(Component::Normal(_))) => {
+                cleaned.pop();
+            }
+            part => cleaned.push(part),
+        }
+    }
+    cleaned
 }
 
 /// How many files are read before their results are handed on: what bounds the results that wait.

@@ -48,10 +48,13 @@ impl Exceptions {
         for path in &request.ignore_files {
             add(&mut ignored, &files.read_named(path)?, is_gitleaks(path))?;
         }
+        for path in &request.gitleaks_ignore_files {
+            add(&mut ignored, &files.read_named(path)?, true)?;
+        }
         if request.ignore_files_around {
             for (name, is_gitleaks) in [(OWN_IGNORE, false), (GITLEAKS_IGNORE, true)] {
                 if let Some(file) = files.read(name)?
-                    && !request.ignore_files.iter().any(|path| is_same(path, &file.name))
+                    && !request.gitleaks_ignore_files.iter().any(|path| is_same(path, &file.name))
                 {
                     add(&mut ignored, &file, is_gitleaks)?;
                 }

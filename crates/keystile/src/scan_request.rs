@@ -41,6 +41,8 @@ pub struct ScanRequest {
     pub inline_allow: bool,
     /// Ignore files that were named.
     pub ignore_files: Vec<PathBuf>,
+    /// Ignore files that were named, in gitleaks' format whatever they are called.
+    pub gitleaks_ignore_files: Vec<PathBuf>,
     /// Read the ignore files that lie around as well.
     pub ignore_files_around: bool,
     /// Known findings.
@@ -100,6 +102,8 @@ pub enum Target {
         honour_ignore_files: bool,
         /// Follow symbolic links.
         follow_symlinks: bool,
+        /// Paths in reports begin with the folder as it was named.
+        paths_as_named: bool,
     },
     /// Standard input.
     StandardInput,
@@ -157,6 +161,7 @@ impl ScanRequest {
             inline_allow: !args.no_inline_allow,
             ignore_files_around: args.ignore_file.is_empty(),
             ignore_files: args.ignore_file,
+            gitleaks_ignore_files: Vec::new(),
             baseline: args.baseline,
             update_baseline: args.update_baseline,
             reports,
@@ -198,6 +203,7 @@ fn target(args: &ScanArgs) -> anyhow::Result<Target> {
         paths,
         honour_ignore_files: !args.no_ignore,
         follow_symlinks: args.follow_symlinks,
+        paths_as_named: false,
     };
     if args.dir {
         return Ok(directory(if args.paths.is_empty() { vec![".".into()] } else { args.paths.clone() }));

@@ -16,8 +16,12 @@ use crate::scan_request::{Part, ScanRequest, Target};
 pub fn read(request: &ScanRequest, inspector: &Inspector, progress: &Progress) -> anyhow::Result<SourceReport> {
     let mut report = match &request.target {
         Target::Repository { repository, part, .. } => of_repository(request, repository, part, inspector, progress)?,
-        Target::Directory { paths, honour_ignore_files, follow_symlinks } => {
-            let options = DirectoryOptions { no_ignore: !honour_ignore_files, follow_symlinks: *follow_symlinks };
+        Target::Directory { paths, honour_ignore_files, follow_symlinks, paths_as_named } => {
+            let options = DirectoryOptions {
+                no_ignore: !honour_ignore_files,
+                follow_symlinks: *follow_symlinks,
+                paths_as_named: *paths_as_named,
+            };
             directory::scan(inspector, paths, &options, progress)?
         }
         Target::StandardInput => standard_input::scan(inspector, &mut std::io::stdin().lock())?,

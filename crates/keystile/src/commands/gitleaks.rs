@@ -84,28 +84,38 @@ fn directory(path: PathBuf, follow_symlinks: bool) -> anyhow::Result<Target> {
     if path.symlink_metadata().is_err() {
         return Err(UsageError(format!("{}: there is no such file or folder", path.display())).into());
     }
-    // gitleaks does not know ignore files.
-    Ok(Target::Directory { paths: vec![path], honour_ignore_files: false, follow_symlinks })
+    // gitleaks does not know git's ignore files, and its paths begin with what was named.
+    Ok(Target::Directory { paths: vec![path], honour_ignore_files: false, follow_symlinks, paths_as_named: true })
 }
 
 /// `--log-opts` is given to `git log` by gitleaks. keystile runs no git: a range and the options that change
 /// nothing about what is scanned are understood, whatever else would silently scan something else is refused.
+/// That is so for a range beside `--all` as well, which git takes as "every reference, without what BASE has".
 fn of_log_options(options: Option<&str>) -> anyhow::Result<Part> {
     let mut range = None;
+    let mut all = false;
     for word in options.unwrap_or_default().split_whitespace() {
         let word = word.trim_matches(['"', '\'']);
         match word {
-            "--all" | "--full-history" | "--no-merges" | "-p" | "-U0" | "--no-color" | "--" => {}
+            "--all" => all = true,
+            "--full-history" | "--no-merges" | "-p" | "-U0" | "--no-color" => {}
             _ if !word.starts_with('-') && word.contains("..") && range.is_none() => range = Some(word.to_owned()),
             _ => {
                 return Err(UsageError(format!(
-                    "--log-opts: \"{word}\" is not understood; give a range (BASE..HEAD), or --all for the whole history"
+                    "--log-opts: \"{word}\" is not understood; give one range (BASE..HEAD), or --all for the whole history"
                 ))
                 .into());
             }
         }
     }
-    Ok(range.map_or(Part::History, Part::Range))
+    match range {
+        Some(range) if all => Err(UsageError(format!(
+            "--log-opts: --all beside {range} means every reference without what the range's base has, which is not supported; give the range alone, or --all alone"
+        ))
+        .into()),
+        Some(range) => Ok(Part::Range(range)),
+        None => Ok(Part::History),
+    }
 }
 
 fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
@@ -145,7 +155,8 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
         skip_binary: args.compat == Compat::Strict,
         max_bytes: args.max_target_megabytes.filter(|&megabytes| megabytes > 0).map(|megabytes| megabytes * 1_000_000),
         inline_allow: !args.ignore_gitleaks_allow,
-        ignore_files: ignore_files(&args.gitleaks_ignore_path)?,
+        ignore_files: Vec::new(),
+        gitleaks_ignore_files: ignore_files(&args.gitleaks_ignore_path)?,
         ignore_files_around: true,
         baseline: args.baseline_path,
         update_baseline: false,

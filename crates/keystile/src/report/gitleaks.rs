@@ -16,7 +16,7 @@ use keystile_scan::Occurrence;
 use keystile_scan::rule::Rule;
 
 use super::text::columns;
-use super::view::{CommitView, FindingView, OccurrenceView, View, utc};
+use super::view::{CommitView, FindingView, OccurrenceView, PlaceKind, View, utc};
 
 pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut places: Vec<_> = view.occurrences().collect();
@@ -72,7 +72,10 @@ fn record(finding: &FindingView, place: &OccurrenceView) -> String {
     field("Entropy", &go_float(place.text.entropy));
     field("Author", &of_commit(|commit| commit.author_name.clone()));
     field("Email", &of_commit(|commit| commit.author_email.clone()));
-    field("Date", &of_commit(CommitView::date_utc));
+    let date = commit.map(CommitView::date_utc).unwrap_or_else(|| {
+        date_without_commit(matches!(place.kind, PlaceKind::Index | PlaceKind::WorkTree)).to_owned()
+    });
+    field("Date", &go_string(date.as_bytes()));
     field("Message", &of_commit(|commit| message(&commit.message)));
     let tags: Vec<_> = finding.tags.iter().cloned().chain(decoding_tags(&place.text.encodings)).collect();
     field("Tags", &go_strings(&tags));
@@ -100,6 +103,7 @@ pub(crate) fn compared(rule: Option<&Rule>, occurrence: &Occurrence) -> Compared
         Place::Commit(commit) | Place::CommitMessage(commit) => Some(commit),
         _ => None,
     };
+    let is_change = matches!(occurrence.place, Place::Index | Place::WorkTree);
     Compared {
         description: rule.map(|rule| rule.description.clone()).unwrap_or_default(),
         author: commit.map(|commit| commit.author_name.clone()).unwrap_or_default(),
@@ -107,10 +111,16 @@ pub(crate) fn compared(rule: Option<&Rule>, occurrence: &Occurrence) -> Compared
         date: commit
             .and_then(|commit| jiff::Timestamp::from_second(commit.author_seconds).ok())
             .map(utc)
-            .unwrap_or_default(),
+            .unwrap_or_else(|| date_without_commit(is_change).to_owned()),
         message: commit.map(|commit| message(&commit.message)).unwrap_or_default(),
         entropy: occurrence.found.entropy as f32,
     }
+}
+
+/// The date where there is no commit. A change that is not committed yet reaches gitleaks as a diff whose
+/// date is Go's zero time (`sources/git.go`, `AuthorDate`); files have none.
+fn date_without_commit(is_change: bool) -> &'static str {
+    if is_change { "0001-01-01T00:00:00Z" } else { "" }
 }
 
 /// The tags that gitleaks' decoder adds (`detect/codec/segment.go`), in its order of kinds.

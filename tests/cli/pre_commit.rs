@@ -86,5 +86,6 @@ fn the_hook_that_builds_keystile_guards_commits() {
     hooked.repository.git(&["add", "-A"]);
     let run = hooked.try_git(&["commit", "-q", "-m", "leak"]).expect(1);
     assert!(run.stderr.contains("github-pat") && !run.stderr.contains(&token), "{}", run.stderr);
+    hooked.repository.git(&["reset", "-q", "--hard"]);
     hooked.expect_guards_commits();
 }

@@ -5,7 +5,7 @@ use bstr::BStr;
 use crate::error::Error;
 use crate::object::{Kind, ObjectId};
 use crate::range::revision::{self, Side};
-use crate::reader::{ObjectReader, Unread};
+use crate::reader::{EntryKind, ObjectReader, Unread};
 use crate::repository::Repository;
 
 /// The files of one commit.
@@ -39,13 +39,28 @@ impl<'r> CommittedFiles<'r> {
     /// The content of the file at `path`; `None` if the commit has none there.
     ///
     /// # Errors
-    /// [`Error::Usage`] if it is there but can't be read: going on without it would be another configuration.
+    /// [`Error::Usage`] if it is there but can't be read, or a symbolic link is on the way: going on without it
+    /// would be another configuration than the one in the work tree.
     pub fn read(&self, path: &BStr) -> Result<Option<Vec<u8>>, Error> {
-        let fail = |why: &Unread| unreadable(&self.commit.to_string(), &path.to_string(), why);
-        match self.reader.blob_at(&self.tree, path).map_err(|why| fail(&why))? {
-            Some(id) => self.reader.read(&id, Kind::Blob).map(Some).map_err(|why| fail(&why)),
-            None => Ok(None),
+        let fail = |why: Unread| unreadable(&self.commit.to_string(), &path.to_string(), &why);
+        let mut tree = self.tree;
+        let mut parts = path.split(|&byte| byte == b'/').peekable();
+        while let Some(part) = parts.next() {
+            let entries = self.reader.tree(&tree).map_err(fail)?;
+            let Some(entry) = entries.into_iter().find(|entry| entry.name == part) else { return Ok(None) };
+            if entry.is_symlink {
+                return Err(Error::Usage(format!(
+                    "{path} at {}: {} is a symbolic link, and links are not followed in a commit; put the file itself there",
+                    self.commit, entry.name
+                )));
+            }
+            match (entry.kind, parts.peek().is_some()) {
+                (EntryKind::Blob, false) => return self.reader.read(&entry.id, Kind::Blob).map(Some).map_err(fail),
+                (EntryKind::Tree, true) => tree = entry.id,
+                _ => return Ok(None),
+            }
         }
+        Ok(None)
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Commit {
 pub(crate) struct TreeEntry {
     pub(crate) name: BString,
     pub(crate) kind: EntryKind,
+    /// A blob that is a symbolic link.
+    pub(crate) is_symlink: bool,
     pub(crate) id: ObjectId,
 }
 
@@ -241,6 +243,7 @@ fn parse_tree(mut data: &[u8], hash: HashKind) -> Option<Vec<TreeEntry>> {
         entries.push(TreeEntry {
             name: rest[..end].into(),
             kind: EntryKind::from_mode(mode),
+            is_symlink: mode & 0o170_000 == 0o120_000,
             id: ObjectId::try_from(id).ok()?,
         });
         data = &rest[end + 1 + id.len()..];

@@ -62,11 +62,17 @@ impl Exceptions {
         }
         let (baseline, baseline_path) = read_baseline(request, files)?;
         let sees_everything = match &request.target {
-            Target::Repository { part, .. } => matches!(part, Part::Everything { .. } | Part::History),
-            Target::Directory { .. } => true,
+            Target::Repository { part, .. } => matches!(part, Part::Everything { .. }),
+            Target::Directory { paths, .. } => matches!(paths.as_slice(), [one] if one.is_dir()),
             Target::StandardInput => false,
-        };
+        } && request.enable_rule.is_empty()
+            && !request.skip_bad_rules;
         Ok(Self { ignored, baseline, baseline_path, dropped: Vec::new(), strict: request.strict, sees_everything })
+    }
+
+    /// Takes note of what could not be read: an entry may be about that.
+    pub fn after_reading(&mut self, is_complete: bool) {
+        self.sees_everything &= is_complete;
     }
 
     /// Writes the baseline: all of `findings`, but for those that an ignore file excuses with a reason. What a

@@ -82,6 +82,17 @@ pub enum Destination {
     File(PathBuf),
 }
 
+impl Destination {
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::StandardOutput => None,
+            Self::File(path) => Some(path),
+        }
+    }
+}
+
 /// What to scan.
 #[derive(Debug)]
 pub enum Target {

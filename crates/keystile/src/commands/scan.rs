@@ -37,6 +37,7 @@ pub fn run(args: ScanArgs) -> anyhow::Result<Exit> {
 /// If the configuration can't be used, the source can't be read at all, or a report can't be written.
 pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
     let started = Timestamp::now();
+    check_destinations(&request.reports)?;
     let files = config_files(&request)?;
     let LoadedConfig { config, origin } = config_files::load(
         &ConfigChoice {
@@ -49,12 +50,13 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
     )?;
     let mut exceptions = Exceptions::read(&request, &files)?;
     if request.verbose {
-        terminal::note(&format!("configuration: {origin} ({} rules)", config.rules.rules.len()));
+        terminal::note(&format!("configuration: {origin}; rules: {}", config.rules.rules.len()));
     }
     let inspector = inspector(&request, config);
     let source = read_source(&request, &inspector)?;
     let rules = inspector.scanner.rules();
     let findings = assemble(rules, source.occurrences);
+    exceptions.after_reading(source.coverage.is_complete());
     if request.update_baseline {
         exceptions.update_baseline(&findings, rules)?;
     }
@@ -88,6 +90,26 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
         summarize(&report, request.quiet);
     }
     Ok(exit)
+}
+
+/// Finds out before the work, as far as that can be told, that a report would have no place at its end.
+fn check_destinations(reports: &[(Format, Destination)]) -> anyhow::Result<()> {
+    let mut seen: Vec<&Path> = Vec::new();
+    for path in reports.iter().filter_map(|(_, destination)| destination.file()) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let why = if !folder.is_dir() {
+            "its folder does not exist"
+        } else if path.is_dir() {
+            "that is a folder"
+        } else if seen.contains(&path) {
+            "two reports would go there"
+        } else {
+            seen.push(path);
+            continue;
+        };
+        return Err(UsageError(format!("the report can't be written to {}: {why}", path.display())).into());
+    }
+    Ok(())
 }
 
 /// Whether a report of this format says what could not be read.
@@ -194,7 +216,8 @@ fn remote(target: &Target) -> Option<Remote> {
 fn write_reports(request: &ScanRequest, report: &Report<'_>) -> anyhow::Result<()> {
     for (format, destination) in &request.reports {
         let to_terminal = *destination == Destination::StandardOutput;
-        if request.quiet && to_terminal && *format == Format::Human && report.outcome == Outcome::Clean {
+        let is_clean = report.outcome == Outcome::Clean && report.coverage.is_complete();
+        if request.quiet && to_terminal && *format == Format::Human && is_clean {
             continue;
         }
         let options = Options {

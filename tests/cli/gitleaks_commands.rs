@@ -339,6 +339,8 @@ fn what_was_found_and_covered_is_said_where_no_report_says_it() {
     let arguments = ["detect", "-c", ".gitleaks.toml", "--enable-rule=globex", "-r", report.to_str().unwrap()];
     let run = said(keystile(&shallow, arguments).expect(3));
     assert!(run.contains("not scanned") && run.contains("shallow"), "{run}");
+    let run = keystile(&shallow, ["scan", "--config=.gitleaks.toml", "--format=csv", "--enable-rule=globex"]).expect(3);
+    assert!(run.stderr.contains("not scanned") && !run.stderr.contains("leaks found"), "{}", run.stderr);
 }
 
 #[test]

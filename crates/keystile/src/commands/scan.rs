@@ -87,7 +87,8 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
     };
     write_reports(&request, &report)?;
     if !request.reports.iter().any(|(format, _)| shows_coverage(*format)) {
-        summarize(&report, request.quiet);
+        let prints = request.reports.iter().any(|(_, destination)| *destination == Destination::StandardOutput);
+        summarize(&report, request.quiet, !prints);
     }
     Ok(exit)
 }
@@ -117,11 +118,14 @@ fn shows_coverage(format: Format) -> bool {
     !matches!(format, Format::Gitleaks | Format::Csv)
 }
 
-/// What was found and covered, on standard error, where no report says it.
-fn summarize(report: &Report<'_>, quiet: bool) {
+/// What could not be read, on standard error, where no report says it; and, `with_count`, what was found.
+fn summarize(report: &Report<'_>, quiet: bool, with_count: bool) {
     let coverage = &report.coverage;
     for gap in &coverage.gaps {
         terminal::warning(&format!("not scanned: {}: {}", printable(&gap.what), printable(&gap.detail)));
+    }
+    if !with_count {
+        return;
     }
     let found = match report.findings.iter().map(|finding| finding.occurrences.len()).sum::<usize>() {
         0 if coverage.is_complete() => "no leaks found".to_owned(),

@@ -62,6 +62,13 @@ pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         }
         page.push_str("\n</details>\n");
     }
+    let suppressed = [
+        (view.suppressed.ignored, "by an ignore file"),
+        (view.suppressed.baseline, "in the baseline"),
+        (view.suppressed.inline, "by an allow comment in the line"),
+    ];
+    let suppressed = suppressed.iter().filter(|(number, _)| *number > 0);
+    list(&mut page, "Not shown", suppressed.map(|(number, why)| format!("{number} {why}")).collect());
     let gaps = view
         .coverage
         .gaps
@@ -194,6 +201,11 @@ mod tests {
         - <code><fingerprint 0></code> A value that looks like an API key
 
         </details>
+
+        **Not shown**
+
+        - 1 by an ignore file
+        - 2 in the baseline
 
         **Not scanned**
 

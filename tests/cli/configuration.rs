@@ -107,6 +107,12 @@ fn from_a_commit() {
     let outside = format!("--config={}", outside.display());
     assert_eq!(of(&["--config-from=rules", &outside]), ["outside"], "not part of the change");
 
+    for variable in ["KEYSTILE_CONFIG", "GITLEAKS_CONFIG"] {
+        let mut command = command(repository.path());
+        command.args(["scan", "--format=json", "--history-only", "--config-from=rules"]).env(variable, "extended.toml");
+        assert_eq!(rules(&finish(&mut command).expect(1)), ["extended"], "{variable}");
+    }
+
     let bare = repository.beside("bare.git");
     repository.git(&["clone", "-q", "--bare", ".", bare.to_str().unwrap()]);
     assert_eq!(rules(&json(&bare, &["--config-from=rules"]).expect(1)), ["extended"]);

@@ -271,6 +271,9 @@ fn where_configuration_comes_from() {
     let variable = repository.beside("variable.toml").to_str().unwrap().to_owned();
     std::fs::write(&variable, one_rule("variable")).unwrap();
     let text = one_rule("text");
+    repository.write("nested/.gitleaks.toml", one_rule("nested"));
+    let bare = repository.beside("bare.git").to_str().unwrap().to_owned();
+    repository.git(&["clone", "-q", "--bare", ".", &bare]);
     let (config, toml) = (("GITLEAKS_CONFIG", variable.as_str()), ("GITLEAKS_CONFIG_TOML", text.as_str()));
     for (arguments, variables, rule) in [
         (&["git", "-c", &file][..], &[config, toml][..], "file"),
@@ -279,6 +282,9 @@ fn where_configuration_comes_from() {
         (&["git"], &[("GITLEAKS_CONFIG", ""), toml], "text"),
         (&["git"], &[], "acme"),
         (&["dir", "sub"], &[toml], "text"),
+        (&["git", "nested"], &[], "nested"),
+        (&["detect", "-s", "nested"], &[], "nested"),
+        (&["git", &bare], &[toml], "text"),
     ] {
         let report = expect_same(&gitleaks, repository.path(), arguments, variables, "");
         assert!(report.to_string().contains(&format!("\"RuleID\":\"{rule}\"")), "{arguments:?}: {report:#}");
@@ -350,6 +356,7 @@ fn options_that_would_scan_something_else_are_refused() {
         (&["git", "--log-opts=-1"][..], "-1"),
         (&["git", "--log-opts=--since=yesterday"], "--since"),
         (&["git", "--log-opts=main"], "main"),
+        (&["git", "--log-opts=base...main"], "base...main"),
         (&["git", "--log-opts=--all base..main"], "--all"),
         (&["git", "--log-opts=base..main middle..side"], "middle..side"),
         (&["git", "--log-opts=base..main -- sub"], "--"),

@@ -21,6 +21,8 @@ pub struct ScanRequest {
     pub unreachable: bool,
     /// Rules to use.
     pub config: Option<PathBuf>,
+    /// Where configuration and exceptions lie, if not at the top of the work tree.
+    pub config_folder: Option<PathBuf>,
     /// Go on without bad rules.
     pub skip_bad_rules: bool,
     /// Use these rules alone; empty: all.
@@ -161,6 +163,7 @@ impl ScanRequest {
             messages: args.messages,
             unreachable: args.unreachable,
             config: args.config,
+            config_folder: None,
             skip_bad_rules: args.skip_bad_rules,
             enable_rule: args.enable_rule,
             config_from: args.config_from,

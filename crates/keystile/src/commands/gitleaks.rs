@@ -12,7 +12,7 @@ use keystile_git::Error;
 use crate::cli::gitleaks::{DetectArgs, DirArgs, GitArgs, GlobalArgs, ProtectArgs, StdinArgs};
 use crate::cli::scan::{Compat, When};
 use crate::commands::scan;
-use crate::config_files::GITLEAKS_IGNORE;
+use crate::config_files::{GITLEAKS_CONFIG, GITLEAKS_IGNORE, OWN_BASELINE, OWN_CONFIG, OWN_IGNORE};
 use crate::exit::{Exit, UsageError};
 use crate::report::Format;
 use crate::scan_request::{Destination, Part, ScanRequest, Target, open_repository, threads};
@@ -99,7 +99,10 @@ fn of_log_options(options: Option<&str>) -> anyhow::Result<Part> {
         match word {
             "--all" => all = true,
             "--full-history" | "--no-merges" | "-p" | "-U0" | "--no-color" => {}
-            _ if !word.starts_with('-') && word.contains("..") && range.is_none() => range = Some(word.to_owned()),
+            // Three dots are both sides' commits to `git log`, here they are what two are.
+            _ if !word.starts_with('-') && word.contains("..") && !word.contains("...") && range.is_none() => {
+                range = Some(word.to_owned())
+            }
             _ => {
                 return Err(UsageError(format!(
                     "--log-opts: \"{word}\" is not understood; give one range (BASE..HEAD), or --all for the whole history"
@@ -128,6 +131,7 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
     if args.diagnostics.is_some() || args.diagnostics_dir.is_some() {
         terminal::warning("--diagnostics has no effect here");
     }
+    let config_folder = config_folder(&target);
     let mut reports = Vec::new();
     if let Some(path) = &args.report_path {
         let destination =
@@ -146,6 +150,7 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
         messages: false,
         unreachable: false,
         config: args.config,
+        config_folder,
         skip_bad_rules: false,
         enable_rule: args.enable_rule,
         config_from: None,
@@ -172,6 +177,14 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
         delta: true,
         verify_objects: false,
     })
+}
+
+/// gitleaks looks for its files in the folder that was named, keystile at the top of the work tree: the former
+/// counts where there are any.
+fn config_folder(target: &Target) -> Option<PathBuf> {
+    let Target::Repository { path, .. } = target else { return None };
+    let files = [OWN_CONFIG, GITLEAKS_CONFIG, OWN_IGNORE, GITLEAKS_IGNORE, OWN_BASELINE];
+    files.iter().any(|file| path.join(file).exists()).then(|| path.clone())
 }
 
 /// The file, or the one in the folder if it holds one; those beside what is scanned are read as well. gitleaks

@@ -151,6 +151,9 @@ fn config_files(request: &ScanRequest) -> anyhow::Result<ConfigFiles<'_>> {
         let files = Box::new(CommittedFiles::open(repository, revision)?);
         return Ok(ConfigFiles::Commit { files, work_tree: repository.work_tree().map(Path::to_owned) });
     }
+    if let Some(folder) = &request.config_folder {
+        return Ok(ConfigFiles::Folder(folder.clone()));
+    }
     Ok(match target {
         Target::Repository { repository, .. } => match repository.work_tree() {
             Some(top) => ConfigFiles::Folder(top.to_owned()),

@@ -11,6 +11,7 @@
 #   KEYSTILE_INLINE_ALLOW   "false": comments (keystile:allow) excuse nothing
 #   KEYSTILE_SARIF    also write SARIF 2.1.0 there
 #   KEYSTILE_GITLAB   also write GitLab's secret-detection report there
+#   KEYSTILE_OUTPUT   append `sarif=FILE` there once that is written (GitHub's step outputs)
 #   KEYSTILE_SUMMARY  also append a Markdown summary there
 #   KEYSTILE_ARGS     further flags for keystile scan, separated by spaces
 #
@@ -64,6 +65,10 @@ fi
 [ "${KEYSTILE_INLINE_ALLOW:-true}" = true ] || arguments+=(--no-inline-allow)
 [ -z "${KEYSTILE_SARIF:-}" ] || arguments+=(--report "sarif=$KEYSTILE_SARIF")
 [ -z "${KEYSTILE_GITLAB:-}" ] || arguments+=(--report "gitlab=$KEYSTILE_GITLAB")
+# The change may hold files, or links to anywhere, with the names of the reports.
+for report in "${KEYSTILE_SARIF:-}" "${KEYSTILE_GITLAB:-}"; do
+    [ -z "$report" ] || rm -f -- "$report"
+done
 summary=
 if [ -n "${KEYSTILE_SUMMARY:-}" ]; then
     summary=$(mktemp)
@@ -77,4 +82,7 @@ arguments+=(${further[@]+"${further[@]}"})
 status=0
 keystile "${arguments[@]}" || status=$?
 [ -z "$summary" ] || cat "$summary" >>"$KEYSTILE_SUMMARY"
+if [ -n "${KEYSTILE_OUTPUT:-}" ] && [ -n "${KEYSTILE_SARIF:-}" ] && [ -f "$KEYSTILE_SARIF" ]; then
+    echo "sarif=$KEYSTILE_SARIF" >>"$KEYSTILE_OUTPUT"
+fi
 exit "$status"

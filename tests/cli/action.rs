@@ -22,6 +22,7 @@ struct Event {
 struct Ran {
     run: Run,
     summary: String,
+    output: String,
     sarif: Option<Value>,
 }
 
@@ -88,6 +89,8 @@ impl Event {
         assert_eq!(step["shell"], "bash");
         let summary = self.repository.beside("summary.md");
         std::fs::write(&summary, "from an earlier step\n").unwrap();
+        let output = self.repository.beside("output");
+        std::fs::write(&output, "").unwrap();
         // <https://docs.github.com/actions/reference/workflow-syntax#jobsjob_idstepsshell>
         let mut command = Command::new("bash");
         command
@@ -96,7 +99,8 @@ impl Event {
             .env_clear()
             .env("PATH", self.contexts.get("PATH").map_or_else(path_with_keystile, |path| path.into()))
             .env("HOME", self.repository.beside("home"))
-            .env("GITHUB_STEP_SUMMARY", &summary);
+            .env("GITHUB_STEP_SUMMARY", &summary)
+            .env("GITHUB_OUTPUT", &output);
         for (name, value) in step["env"].as_object().expect("variables") {
             command.env(name, self.expression(&action, value.as_str().expect("a text")));
         }
@@ -105,6 +109,7 @@ impl Event {
         Some(Ran {
             run,
             summary: std::fs::read_to_string(&summary).unwrap(),
+            output: std::fs::read_to_string(&output).unwrap(),
             sarif: sarif.map(|text| serde_json::from_slice(&text).expect("SARIF is JSON")),
         })
     }
@@ -150,6 +155,7 @@ fn a_token_fails_the_pull_request_and_is_reported() {
     let Some(ran) = Event::pull_request(repository).expect(1) else { return };
     assert_eq!(results(&ran), ["github-pat"]);
     assert!(ran.summary.starts_with("from an earlier step\n"), "the summary is appended to: {}", ran.summary);
+    assert_eq!(ran.output, "sarif=keystile.sarif\n");
     assert!(ran.summary.contains("1 secret") && ran.summary.contains("leak"), "{}", ran.summary);
     for text in [ran.run.text(), ran.run.stderr, ran.summary, ran.sarif.unwrap().to_string()] {
         assert!(!text.contains(&token), "{text}");
@@ -267,7 +273,9 @@ fn comments_excuse_unless_the_workflow_says_no() {
     let line = format!("key = {} # {}:allow\n", github_token(1), "keystile");
     let mut event = Event::pull_request(proposal(|repository| repository.write("leak.txt", line)));
     let Some(ran) = event.expect(0) else { return };
-    assert!(ran.run.text().contains("by an allow comment"), "it is said: {}", ran.run.text());
+    for said in [ran.run.text(), ran.summary] {
+        assert!(said.contains("1 by an allow comment") || said.contains("1 finding by an allow"), "it is said: {said}");
+    }
     event.set("inputs.inline-allow", "false");
     assert_eq!(results(&event.expect(1).unwrap()), ["github-pat"]);
 }
@@ -284,6 +292,7 @@ fn a_shallow_checkout_is_2_with_the_cure() {
         let Some(ran) = shallow.expect(2) else { return };
         assert!(ran.run.stderr.contains("fetch-depth: 0"), "{event}: {}", ran.run.stderr);
         assert!(ran.sarif.is_none(), "nothing was scanned, so nothing is reported as clean");
+        assert_eq!(ran.output, "", "there is nothing to upload");
     }
 }
 
@@ -343,6 +352,30 @@ fn inputs_name_another_folder_range_and_branch_names_are_no_programs() {
     let event = Event::push(repository, name, &"0".repeat(40));
     event.expect(1).unwrap();
     assert!(!event.checkout.join("ran").exists(), "a branch's name was run");
+}
+
+#[test]
+fn a_change_can_not_bring_a_report_or_have_one_written_elsewhere() {
+    let bring = |link: bool| {
+        proposal(|repository| {
+            repository.write("leak.txt", github_token(1));
+            let victim = repository.beside("victim");
+            std::fs::write(&victim, "precious").unwrap();
+            if link {
+                std::os::unix::fs::symlink(victim, repository.path().join("keystile.sarif")).unwrap();
+            } else {
+                repository.write("keystile.sarif", "{}");
+            }
+        })
+    };
+    let event = Event::pull_request(bring(true));
+    let Some(ran) = event.expect(1) else { return };
+    assert_eq!(results(&ran), ["github-pat"]);
+    assert_eq!(std::fs::read_to_string(event.repository.beside("victim")).unwrap(), "precious");
+    let mut event = Event::pull_request(bring(false));
+    event.set("inputs.args", "--no-such-flag");
+    let ran = event.expect(2).unwrap();
+    assert!(ran.sarif.is_none() && ran.output.is_empty(), "the change's own file passes for the report");
 }
 
 #[test]

@@ -145,6 +145,10 @@ fn no_expression_stands_in_a_script() {
         let script = step["run"].as_str().expect("a script");
         assert!(!script.contains("${{"), "whoever names a branch could run programs: {script}");
         assert!(step["shell"].is_string(), "a composite action names the shell of each step");
+        // Cargo reads .cargo/config.toml, and rustup rust-toolchain.toml, of the current folder: both name
+        // programs, and in a checkout they are the change's.
+        let elsewhere = step["working-directory"] == "${{ github.action_path }}";
+        assert!(elsewhere || !script.contains("cargo "), "{script}");
     }
 }
 

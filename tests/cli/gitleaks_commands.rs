@@ -126,6 +126,8 @@ fn found(report: &Value) -> usize {
 fn commands_end_alike_and_report_the_same() {
     let Some(gitleaks) = asset("bin/gitleaks") else { return };
     let repository = repository();
+    let whole = repository.path().join("sub");
+    let whole = whole.to_str().expect("UTF-8");
     // Arguments, and how many records both have.
     let cases: &[(&[&str], usize)] = &[
         (&["git"], 4),
@@ -157,6 +159,12 @@ fn commands_end_alike_and_report_the_same() {
         (&["directory", "sub"], 3),
         (&["file", "sub/c d.txt"], 2),
         (&["dir", "a.txt"], 0),
+        // What allowlists and fingerprints see begins with the folder as it was named.
+        (&["dir", "allowed"], 0),
+        (&["dir", "./allowed/"], 0),
+        (&["dir", "../repository/allowed"], 1),
+        (&["dir", whole], 3),
+        (&["detect", "--no-git", "-s", "sub/../sub"], 3),
         (&["dir", "--max-target-megabytes=1"], 3),
     ];
     for (arguments, records) in cases {

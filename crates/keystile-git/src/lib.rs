@@ -21,6 +21,7 @@ pub mod patch;
 pub mod progress;
 pub mod range;
 mod reader;
+mod rename;
 pub mod repository;
 pub mod staged;
 pub mod standard_input;

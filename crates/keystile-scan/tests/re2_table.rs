@@ -307,6 +307,14 @@ fn a_flag_stays_in_its_pattern_unless_joined_as_gitleaks_does() {
 }
 
 #[test]
+fn ascii_patterns_fold_within_ascii_unlike_go() {
+    for (pattern, text) in [("(?i)k", "\u{212a}"), ("(?i)s", "\u{17f}")] {
+        let (regex, _) = compile(pattern);
+        assert!(!regex.is_match(text), "{pattern}");
+    }
+}
+
+#[test]
 fn joining_can_break_a_pattern() {
     let patterns = [r"\Qa", "b"].map(|pattern| re2::parse(pattern).expect("valid alone"));
     let error = re2::join_for_strict(&patterns).expect_err("the quote swallows the parenthesis");

@@ -34,8 +34,9 @@ pub fn assemble(rules: &RuleSet, occurrences: Vec<Occurrence>) -> Vec<Finding> {
     findings.into_iter().map(|(_, finding)| finding).collect()
 }
 
-/// History before the present, old before new, then by place.
-fn order(occurrence: &Occurrence) -> (u8, i64, &str, &[u8], u32, u32, usize) {
+/// History before the present, old before new, then by place. In strict mode a match can stand at one place
+/// twice: as it is, and beside something decoded.
+fn order(occurrence: &Occurrence) -> (u8, i64, &str, &[u8], u32, u32, usize, usize) {
     let (kind, seconds, id) = match &occurrence.place {
         OccurrencePlace::Commit(commit) => (0, commit.author_seconds, commit.id.as_str()),
         OccurrencePlace::CommitMessage(commit) => (1, commit.author_seconds, commit.id.as_str()),
@@ -47,5 +48,5 @@ fn order(occurrence: &Occurrence) -> (u8, i64, &str, &[u8], u32, u32, usize) {
         OccurrencePlace::StandardInput => (7, 0, ""),
     };
     let found = &occurrence.found;
-    (kind, seconds, id, &occurrence.path, found.start.line, found.start.column, found.span.start)
+    (kind, seconds, id, &occurrence.path, found.start.line, found.start.column, found.span.start, found.encodings.len())
 }

@@ -84,10 +84,12 @@ pub(super) fn scan<'t>(
     let options = Options { strict: scanner.options.strict };
     // A rule that can match anywhere may do so at any segment, now that its keyword occurs.
     let is_anywhere = runs_anywhere(scanner, &scratch.keywords);
-    let mut near = near.filter(|near| near.kept.is_empty() || !is_anywhere);
+    // gitleaks searches the whole text again, and lets only those keywords count that stand in it then.
+    let strict = scanner.options.strict;
+    let mut near = near.filter(|near| !strict && (near.kept.is_empty() || !is_anywhere));
     let mut keywords: Option<Vec<bool>> = None;
     let mut segments = Segments::default();
-    let mut radius = NEAR;
+    let mut radius = if strict { content.len() } else { NEAR };
     loop {
         let (ranges, kept, reach) = match &near {
             Some(Near { ranges, kept, reach }) => (ranges.clone(), kept.as_slice(), *reach),
@@ -108,7 +110,10 @@ pub(super) fn scan<'t>(
             Ok((in_decoded, reach)) => {
                 let is_clean = !in_decoded.is_dirty && !in_decoded.is_blocked;
                 found.add(in_decoded);
-                drop_repeated(&mut found.matches);
+                sort(&mut found.matches);
+                if !strict {
+                    drop_repeated(&mut found.matches);
+                }
                 let segments = unite([kept, &places].concat());
                 return KeptDecoded { segments: segments.into(), reach: is_clean.then_some(reach) };
             }
@@ -207,6 +212,9 @@ impl<'t> Task<'_, 't> {
     /// Searches the texts that were decoded `depth` times.
     fn depth(&mut self, clusters: &[&Cluster], depth: usize, lines: &mut Lines<'t>) -> Result<Found, Again> {
         let programs = &self.scanner.programs;
+        if self.scanner.options.strict {
+            self.scratch.keywords.fill(false);
+        }
         let mut hits_of: Vec<Vec<Hit>> = Vec::with_capacity(clusters.len());
         for cluster in clusters {
             let text = cluster.layers[depth - 1].text();
@@ -281,10 +289,14 @@ fn runs_anywhere(scanner: &Scanner, keywords: &[bool]) -> bool {
     programs.requires_unanchored || rules.any(|program| program.reports && program.gate.is_open(keywords))
 }
 
-/// Sorts matches by rule and place, and drops those in decoded forms that were found before they were
-/// decoded, or less deeply decoded: a match may only touch what was decoded.
-fn drop_repeated(matches: &mut Vec<Match>) {
+/// Sorts matches by rule and place.
+fn sort(matches: &mut [Match]) {
     matches.sort_by_key(|found| (found.rule, found.span.start, found.encodings.len()));
+}
+
+/// Drops the matches in decoded forms that were found before they were decoded, or less deeply decoded:
+/// a match may only touch what was decoded. gitleaks reports them again.
+fn drop_repeated(matches: &mut Vec<Match>) {
     let mut places: HashMap<(usize, Fingerprint), Vec<(Span, usize)>> = HashMap::new();
     for found in matches.iter() {
         places.entry((found.rule, found.fingerprint)).or_default().push((found.span, found.encodings.len()));

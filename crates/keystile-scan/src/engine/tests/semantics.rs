@@ -363,3 +363,25 @@ fn an_allowlist_that_can_not_be_compiled_excuses_nothing_and_is_reported() {
     assert_eq!((scan.matches.len(), scan.failed_rules), (1, vec![0]));
     assert_eq!(scanner.check_all().unwrap_err()[0].rule, "r");
 }
+
+#[test]
+fn in_strict_mode_a_keyword_that_was_decoded_away_no_longer_counts() {
+    let rules = || vec![Rule { keywords: vec!["dxnl".into()], ..rule("r", r"pass=(\w+);") }];
+    // "user=a; pass=abc; end of it"
+    let encoded = b"dXNlcj1hOyBwYXNzPWFiYzsgZW5kIG9mIGl0";
+    let with = |strict| Scanner::new(set(rules(), Vec::new()), ScanOptions { strict, ..ScanOptions::default() });
+    assert_eq!(secrets(&with(false), encoded), ["abc"]);
+    assert_eq!(secrets(&with(true), encoded), [""; 0]);
+    assert_eq!(secrets(&with(true), &[b"dxnl ".as_slice(), encoded].concat()), ["abc"]);
+}
+
+#[test]
+fn a_match_beside_something_decoded_is_reported_again_in_strict_only() {
+    let content = b"pass=abc;c3RpbGVzIGZvciBrZXlzOiAxMg==";
+    let with = |strict| {
+        let rules = vec![rule("r", r"pass=(\w+);")];
+        Scanner::new(set(rules, Vec::new()), ScanOptions { strict, ..ScanOptions::default() })
+    };
+    assert_eq!(secrets(&with(false), content), ["abc"]);
+    assert_eq!(secrets(&with(true), content), ["abc", "abc"]);
+}

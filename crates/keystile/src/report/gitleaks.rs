@@ -142,9 +142,13 @@ fn decoding_tags(encodings: &[&'static str]) -> Vec<String> {
 }
 
 /// A commit's message as gitleaks has it: `git log` expands tabs, then its parser of patches joins
-/// the lines of the title, cuts white space and reduces empty lines to one.
+/// the lines of the title, cuts white space and reduces empty lines to one. It takes git's indentation of the
+/// title for that of every line: where a title begins with white space, the lines below keep git's.
 fn message(message: &str) -> String {
-    let mut lines = message.lines().map(expand_tabs).skip_while(|line| line.trim().is_empty());
+    const GITS_INDENTATION: &str = "    ";
+    let mut lines = message.lines().map(expand_tabs).skip_while(|line| line.trim().is_empty()).peekable();
+    let of_title =
+        lines.peek().map(|title| title[..title.len() - title.trim_start().len()].to_owned()).unwrap_or_default();
     let mut text = String::new();
     for line in lines.by_ref().take_while(|line| !line.trim().is_empty()) {
         if !text.is_empty() {
@@ -164,7 +168,10 @@ fn message(message: &str) -> String {
             body.push_str(if gap { "\n\n" } else { "\n" });
         }
         gap = false;
-        body.push_str(line);
+        match line.strip_prefix(of_title.as_str()) {
+            Some(line) => body.push_str(line),
+            None => body.extend([GITS_INDENTATION, line]),
+        }
     }
     if !body.is_empty() {
         text.push_str("\n\n");
@@ -269,6 +276,7 @@ mod tests {
             ("one\n", "one"),
             ("one\ntwo \n\nthree\n\n\n\nfour  \n five\n\n", "one two\n\nthree\n\nfour\n five"),
             ("\n\n  one\n", "one"),
+            (" one\n\ntwo\n three\n", "one\n\n    two\nthree"),
             ("a\tb\n\näc\td", "a       b\n\näc      d"),
             ("", ""),
         ];

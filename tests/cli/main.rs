@@ -18,6 +18,7 @@ mod files;
 mod git_hook;
 mod gitlab;
 mod gitleaks_commands;
+mod gitleaks_equivalence;
 mod history;
 mod hostile;
 mod init;

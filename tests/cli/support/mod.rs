@@ -10,4 +10,4 @@ pub(crate) mod token;
 pub(crate) use places::{expect_places, gaps, places};
 pub(crate) use repository::TestRepository;
 pub(crate) use run::{Run, keystile};
-pub(crate) use token::github_token;
+pub(crate) use token::{github_token, random};

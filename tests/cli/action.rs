@@ -324,6 +324,13 @@ fn pushes() {
     let ran = Event::push(proposal(leak), "topic", &"1".repeat(40)).expect(1).unwrap();
     assert_eq!(results(&ran), ["github-pat"]);
 
+    println!("a merge queue");
+    let repository = proposal(leak);
+    let base = repository.git(&["rev-parse", "main"]);
+    let mut event = Event::push(repository, "topic", "");
+    event.set("github.event.merge_group.base_sha", &base);
+    assert_eq!(results(&event.expect(1).unwrap()), ["github-pat"]);
+
     println!("nothing to compare with");
     let mut event = Event::push(proposal(leak), "topic", &zero);
     event.set("github.event.repository.default_branch", "");

@@ -4,7 +4,8 @@
 
 use serde_json::Value;
 
-use crate::support::assets::path_with_keystile;
+use crate::gitleaks_commands::expect_same;
+use crate::support::assets::{asset, path_with_keystile};
 use crate::support::commits::HookedRepository;
 use crate::support::{TestRepository, github_token, keystile};
 
@@ -46,20 +47,7 @@ fn rules_by_path(report: &Value) -> Vec<String> {
 
 #[test]
 fn the_configuration_behaves_as_meant() {
-    let repository = TestRepository::new();
-    repository.write(".gitleaks.toml", CONFIG);
-    let account = format!("{}{}", 123_456, 789_012);
-    let url = format!("{}://{}:{}@db.internal:5432/app", "postgres", "app", "hunter2x9");
-    let token = github_token(1);
-    repository.write("main.tf", format!("account_id = \"{account}\"\n"));
-    repository.write("near-miss.tf", format!("account_id = \"{account}9\"\nnumber = {account}\n"));
-    repository.write("app.yaml", format!("database: {url}\n"));
-    repository.write("no-password.yaml", "database: postgres://db.internal:5432/app\n");
-    repository.write("ci.yaml", format!("token: {token}\n"));
-    for path in ["README.md", "notes.txt", "pkg/testdata/ci.yaml", "test_fixtures/ci.yaml"] {
-        repository.write(path, format!("account_id: {account}\n{url}\n{token}\n"));
-    }
-    repository.commit("everything");
+    let repository = everything();
     let run = keystile(repository.path(), ["scan", "--format=json"]).expect(1);
     let found = rules_by_path(&run.json());
     for expected in [
@@ -75,6 +63,37 @@ fn the_configuration_behaves_as_meant() {
         assert!(["main.tf", "app.yaml", "ci.yaml"].contains(&path), "not meant to be found: {place}");
     }
     assert!(run.stderr.contains("[allowlist]") || run.stderr.contains("deprecated"), "{}", run.stderr);
+}
+
+#[test]
+fn its_own_rules_find_what_gitleaks_finds() {
+    let Some(gitleaks) = asset("bin/gitleaks") else { return };
+    let repository = everything();
+    // The default rules are each program's own.
+    let own = "--enable-rule=cloud-account-number,connection-url-with-password";
+    for command in ["detect", "dir", "git"] {
+        let report = expect_same(&gitleaks, repository.path(), &[command, own], &[], "");
+        assert_eq!(report.as_array().map(Vec::len), Some(2), "{command}: {report:#}");
+    }
+}
+
+/// What the rules are about, what they must leave alone, and all of it where the allowlist says so.
+fn everything() -> TestRepository {
+    let repository = TestRepository::new();
+    repository.write(".gitleaks.toml", CONFIG);
+    let account = format!("{}{}", 123_456, 789_012);
+    let url = format!("{}://{}:{}@db.internal:5432/app", "postgres", "app", "hunter2x9");
+    let token = github_token(1);
+    repository.write("main.tf", format!("account_id = \"{account}\"\n"));
+    repository.write("near-miss.tf", format!("account_id = \"{account}9\"\nnumber = {account}\n"));
+    repository.write("app.yaml", format!("database: {url}\n"));
+    repository.write("no-password.yaml", "database: postgres://db.internal:5432/app\n");
+    repository.write("ci.yaml", format!("token: {token}\n"));
+    for path in ["README.md", "notes.txt", "pkg/testdata/ci.yaml", "test_fixtures/ci.yaml"] {
+        repository.write(path, format!("account_id: {account}\n{url}\n{token}\n"));
+    }
+    repository.commit("everything");
+    repository
 }
 
 #[test]

@@ -152,6 +152,13 @@ fn a_baseline_by_name_and_in_gitleaks_form() {
     std::fs::write(&path, "{ \"neither\": true }").unwrap();
     let run = scan(&repository, &[&known]).expect(2);
     assert!(run.stderr.contains("known.json"), "{}", run.stderr);
+    let bare = repository.beside("bare.git");
+    repository.git(&["clone", "-q", "--bare", ".", bare.to_str().unwrap()]);
+    let run = keystile(&bare, ["scan", "--update-baseline"]).expect(2);
+    assert!(run.stderr.contains("--baseline"), "a bare repository has no folder for one: {}", run.stderr);
+    let named = repository.beside("of-bare.json");
+    keystile(&bare, ["scan", "--update-baseline", "--baseline", named.to_str().unwrap()]).expect(0);
+    keystile(&bare, ["scan", "--baseline", named.to_str().unwrap()]).expect(0);
     for arguments in [["--update-baseline", "--staged"], ["--update-baseline", "--config-from=HEAD"]] {
         scan(&repository, &arguments).expect(2);
     }

@@ -64,7 +64,13 @@ fn repository() -> TestRepository {
 /// `--compat=strict` every field is the same, without it all but the columns, which gitleaks counts from 2
 /// behind the first line (of a file, of a hunk; staged changes are not read by hunks here, strict or not).
 #[track_caller]
-fn expect_same(gitleaks: &Path, folder: &Path, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Value {
+pub(crate) fn expect_same(
+    gitleaks: &Path,
+    folder: &Path,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+    input: &str,
+) -> Value {
     let (status, mut theirs, _) = run(Command::new(gitleaks), folder, arguments, variables, input);
     let strict = [arguments, &["--compat=strict"]].concat();
     let (strict_status, strict, said) = run(command(folder), folder, &strict, variables, input);

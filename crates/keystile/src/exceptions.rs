@@ -61,6 +61,9 @@ impl Exceptions {
             }
         }
         let (baseline, baseline_path) = read_baseline(request, files)?;
+        if request.update_baseline && baseline_path.is_none() {
+            return Err(no_place().into());
+        }
         let sees_everything = match &request.target {
             Target::Repository { part, .. } => matches!(part, Part::Everything { .. }),
             Target::Directory { paths, .. } => matches!(paths.as_slice(), [one] if one.is_dir()),
@@ -81,13 +84,7 @@ impl Exceptions {
     /// # Errors
     /// If there is no place for it, or it can't be written.
     pub fn update_baseline(&mut self, findings: &[Finding], rules: &RuleSet) -> anyhow::Result<()> {
-        let Some(path) = &self.baseline_path else {
-            return Err(UsageError(
-                "--update-baseline: there is no folder for .keystile/baseline.json here; name a file with --baseline"
-                    .to_owned(),
-            )
-            .into());
-        };
+        let path = self.baseline_path.as_ref().ok_or_else(no_place)?;
         let known = self.ignored.apply(findings.to_vec()).kept;
         let mut old = self.baseline.take().unwrap_or_default();
         // Which entries are still true is known only once they were held against the findings.
@@ -120,6 +117,13 @@ impl Exceptions {
         }
         sorted
     }
+}
+
+fn no_place() -> UsageError {
+    UsageError(
+        "--update-baseline: there is no folder for .keystile/baseline.json here; name a file with --baseline"
+            .to_owned(),
+    )
 }
 
 /// Whether both are the same file on disk.

@@ -215,11 +215,12 @@ fn redaction() {
     // In part: as much of it is shown.
     let report = expect_same(&gitleaks, repository.path(), &["git", "--log-opts=middle..main", "--redact=80"], &[], "");
     assert!(!report.to_string().contains(&acme(3)), "{report:#}");
-    // In what is printed as well.
-    let run = keystile(repository.path(), ["git", "--verbose", "--redact"]).expect(1);
-    assert!(run.text().contains("acme") && !run.text().contains(&acme(1)), "{}", run.text());
-    let run = keystile(repository.path(), ["git", "--verbose"]).expect(1);
-    assert!(run.text().contains(&acme(1)), "gitleaks shows secrets unless --redact is given");
+    // What is printed ends up in logs: it is masked unless asked otherwise, which is not so in gitleaks.
+    for (flag, is_masked) in [(None, true), (Some("--redact"), true), (Some("--redact=0"), false)] {
+        let run = keystile(repository.path(), ["git", "--verbose"].into_iter().chain(flag)).expect(1);
+        assert!(run.text().contains("[acme]"), "{}", run.text());
+        assert_eq!(!run.text().contains(&acme(1)), is_masked, "{flag:?}: {}", run.text());
+    }
 }
 
 #[test]
@@ -361,6 +362,21 @@ fn what_was_found_and_covered_is_said_where_no_report_says_it() {
     assert!(run.contains("not scanned") && run.contains("shallow"), "{run}");
     let run = keystile(&shallow, ["scan", "--config=.gitleaks.toml", "--format=csv", "--enable-rule=globex"]).expect(3);
     assert!(run.stderr.contains("not scanned") && !run.stderr.contains("leaks found"), "{}", run.stderr);
+}
+
+#[test]
+fn a_timeout_is_an_incomplete_scan() {
+    let repository = repository();
+    let mut command = command(repository.path());
+    // Its input never ends.
+    let mut child =
+        command.args(["stdin", "--timeout=1"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let input = child.stdin.take();
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("not done within 1 s"), "{said}");
 }
 
 #[test]

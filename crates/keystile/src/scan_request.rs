@@ -55,6 +55,8 @@ pub struct ScanRequest {
     pub reports: Vec<(Format, Destination)>,
     /// How much of a secret to hide: 100 all of it, 0 nothing.
     pub redact_percent: u8,
+    /// The same for what is printed for people.
+    pub redact_human_percent: u8,
     /// Exit status when there are findings.
     pub exit_code: u8,
     /// An incomplete scan counts as complete.
@@ -155,6 +157,7 @@ impl ScanRequest {
     pub fn from_args(args: ScanArgs) -> anyhow::Result<Self> {
         let target = target(&args)?;
         let strict = args.compat == Compat::Strict;
+        let redact_percent = if args.reveal { 0 } else { args.redact.unwrap_or(100) };
         let main = args.output.map_or(Destination::StandardOutput, Destination::File);
         let mut reports = vec![(args.format, main)];
         reports.extend(args.report.into_iter().map(|(format, file)| (format, Destination::File(file))));
@@ -179,7 +182,8 @@ impl ScanRequest {
             baseline: args.baseline,
             update_baseline: args.update_baseline,
             reports,
-            redact_percent: if args.reveal { 0 } else { args.redact.unwrap_or(100) },
+            redact_percent,
+            redact_human_percent: redact_percent,
             exit_code: args.exit_code,
             allow_incomplete: args.allow_incomplete,
             color: args.color,

@@ -1,8 +1,9 @@
 //! gitleaks' commands, carried out by keystile.
 //!
-//! Defaults are gitleaks': secrets are shown unless `--redact` is given, decoding goes 5 deep, archives stay
+//! Defaults are gitleaks': reports hold secrets unless `--redact` is given, decoding goes 5 deep, archives stay
 //! closed, and without `--verbose` or a report only a summary is printed. What stays keystile's: an incomplete
-//! scan ends with 3, and a wrong flag or configuration with 2 (gitleaks: 126 and 1).
+//! scan ends with 3, a wrong flag or configuration with 2 (gitleaks: 126 and 1), and what `--verbose` prints is
+//! masked unless `--redact=0` is given, since it ends up in the logs of CI systems.
 
 use std::path::{Path, PathBuf};
 
@@ -167,6 +168,7 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
         update_baseline: false,
         reports,
         redact_percent: args.redact.unwrap_or(0),
+        redact_human_percent: args.redact.unwrap_or(100),
         exit_code: args.exit_code,
         allow_incomplete: false,
         color: if args.no_color { When::Never } else { When::Auto },

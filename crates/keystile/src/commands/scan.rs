@@ -227,8 +227,9 @@ fn write_reports(request: &ScanRequest, report: &Report<'_>) -> anyhow::Result<(
         if request.quiet && to_terminal && *format == Format::Human && is_clean {
             continue;
         }
+        let percent = if *format == Format::Human { request.redact_human_percent } else { request.redact_percent };
         let options = Options {
-            redaction: Redaction::from_percent(u32::from(request.redact_percent)),
+            redaction: Redaction::from_percent(u32::from(percent)),
             color: to_terminal && wants_color(request.color),
             width: (to_terminal && std::io::stdout().is_terminal()).then(terminal::width).flatten(),
             verbose: request.verbose,

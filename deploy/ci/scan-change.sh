@@ -7,6 +7,7 @@
 #                     new branch, which is then compared with the default branch
 #   KEYSTILE_BRANCH, KEYSTILE_DEFAULT_BRANCH   for a push: names of the branch and of the default branch
 #   KEYSTILE_HEAD     commit that holds the change (default: HEAD)
+#   KEYSTILE_EVENT, KEYSTILE_PULL_REQUEST   on GitHub: the event's name, and the head of the pull request
 #   KEYSTILE_PATH     the repository (default: the current folder)
 #   KEYSTILE_INLINE_ALLOW   "false": comments (keystile:allow) excuse nothing
 #   KEYSTILE_SARIF    also write SARIF 2.1.0 there
@@ -28,7 +29,12 @@ command -v keystile >/dev/null 2>&1 \
     || stop "keystile is not on the PATH: install it first (cargo install --locked --path . in its repository)"
 
 path=${KEYSTILE_PATH:-.}
-head=${KEYSTILE_HEAD:-HEAD}
+head=${KEYSTILE_HEAD:-}
+# actions/checkout checks out the base for this event: HEAD adds nothing to it, and nothing would be found.
+if [ -z "$head" ] && [ "${KEYSTILE_EVENT:-}" = pull_request_target ]; then
+    head=${KEYSTILE_PULL_REQUEST:?is not set, and HEAD is not the change in this event}
+fi
+head=${head:-HEAD}
 base=${KEYSTILE_BASE:-}
 
 # The first push of the default branch: there is nothing to compare with, so all of it is new.

@@ -345,6 +345,28 @@ fn pushes() {
 }
 
 #[test]
+fn the_base_that_pull_request_target_checks_out_is_not_taken_for_the_change() {
+    let of = |checked_out: &str| {
+        let repository = proposal(|repository| repository.write("leak.txt", github_token(1)));
+        let (base, head) = (repository.git(&["rev-parse", "main"]), repository.git(&["rev-parse", "topic"]));
+        // A fork's branch is not among those that are fetched.
+        repository.git(&["update-ref", "refs/pull/1/head", "topic"]);
+        repository.git(&["checkout", "-q", "main"]);
+        repository.git(&["branch", "-q", "-D", "topic"]);
+        let mut event = Event::checked_out(repository, checked_out, &["fetch", "-q"]);
+        event.set("github.event_name", "pull_request_target");
+        event.set("github.event.pull_request.base.sha", &base);
+        event.set("github.event.pull_request.head.sha", &head);
+        (event, head)
+    };
+    let (event, head) = of("heads/main");
+    let Some(ran) = event.expect(2) else { return };
+    assert!(ran.run.stderr.contains(&head), "{}", ran.run.stderr);
+    let (event, _) = of("pull/1/head");
+    assert_eq!(results(&event.expect(1).unwrap()), ["github-pat"]);
+}
+
+#[test]
 fn inputs_name_another_folder_range_and_branch_names_are_no_programs() {
     let repository = proposal(|repository| repository.write("leak.txt", github_token(1)));
     let base = repository.git(&["rev-parse", "main"]);

@@ -90,6 +90,9 @@ fn hooks_that_git_looks_for_elsewhere_are_refused_with_the_cure() {
     assert!(!repository.path().join(".git/hooks/pre-commit").exists());
     keystile(repository.path(), ["init", "--only", "config"]).expect(0);
 
+    repository.git(&["config", "core.hooksPath", ".git/hooks"]);
+    keystile(repository.path(), ["init", "--only", "hook"]).expect(0);
+
     // The user's configuration counts for git as well.
     let repository = TestRepository::new();
     let home = repository.beside("home");

@@ -117,7 +117,12 @@ fn hooks_path(repository: &Repository, top: &Path) -> Option<String> {
         // Not set, or no git here to ask: what the repository's own configuration says.
         _ => repository.hooks_path()?.to_owned(),
     };
-    (!path.is_empty()).then_some(path)
+    // Some set it to where the hooks are anyway.
+    let is_usual = || {
+        let usual = repository.common_dir().join("hooks").canonicalize();
+        usual.is_ok_and(|usual| top.join(&path).canonicalize().is_ok_and(|set| set == usual))
+    };
+    (!path.is_empty() && !is_usual()).then_some(path)
 }
 
 /// All or nothing: every file is looked at before the first is written.

@@ -257,6 +257,116 @@ fn histories_with_all_that_a_patch_can_hold() {
 }
 
 #[test]
+fn attributes_decide_what_is_binary() {
+    let Some(gitleaks) = Gitleaks::find() else { return };
+    let repository = TestRepository::new();
+    let attributes = "*.hidden -diff\n*.macro binary\n*.forced diff\n*.driver diff=none\nsub/*.txt -diff\n";
+    repository.commit_file(".gitattributes", attributes, "attributes");
+    repository.write("sub/.gitattributes", "*.hidden diff\n");
+    for (seed, name) in (1..).zip(["a.hidden", "b.macro", "c.forced", "d.driver", "sub/e.txt", "sub/f.hidden"]) {
+        repository.write(name, format!("\n{}", leak(seed)));
+    }
+    repository.commit("text");
+    for (seed, name) in (11..).zip(["c.forced", "d.driver", "g.txt"]) {
+        repository.write(name, format!("\0\n{}", leak(seed)));
+    }
+    repository.commit("with NUL");
+    repository.git(&["mv", "a.hidden", "shown.txt"]);
+    repository.git(&["mv", "c.forced", "c.hidden"]);
+    repository.commit("renames");
+    let found = expect_equal(&gitleaks, &repository);
+    assert!(found >= 4, "{found} findings");
+}
+
+/// A rule that finds every line, and files that are much alike: each hunk and each rename shows.
+#[test]
+fn patches_are_those_of_git() {
+    let Some(mut gitleaks) = Gitleaks::find() else { return };
+    let repository = TestRepository::new();
+    gitleaks.config = repository.beside("lines.toml");
+    let config = "[[rules]]\nid = 'line'\ndescription = 'line'\nregex = '[^\\n]+'\n";
+    std::fs::write(&gitleaks.config, config).unwrap();
+    let mut dice = Dice::new(11);
+    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for step in 0..80 {
+        for _ in 0..=dice.below(6) {
+            rearrange(&mut files, &mut dice);
+        }
+        for content in files.values_mut() {
+            if dice.below(3) == 0 {
+                edit(content, &mut dice);
+            }
+        }
+        for folder in FOLDERS {
+            let _ = std::fs::remove_dir_all(repository.path().join(folder));
+        }
+        for (name, content) in &files {
+            repository.write(name, content.concat());
+        }
+        repository.commit(&format!("step {step}"));
+    }
+    let found = expect_equal(&gitleaks, &repository);
+    assert!(found > 2000, "{found} lines");
+    let renamed = repository.git(&["log", "--all", "--diff-filter=R", "--name-only", "--format="]);
+    assert!(renamed.lines().count() > 20, "there are renames");
+}
+
+const FOLDERS: [&str; 3] = ["a", "b", "c"];
+
+/// Makes, copies, renames or deletes a file.
+fn rearrange(files: &mut BTreeMap<String, Vec<String>>, dice: &mut Dice) {
+    let new_name = format!("{}/{}.txt", FOLDERS[dice.below(FOLDERS.len())], dice.below(12));
+    let names: Vec<&String> = files.keys().collect();
+    let old_name = (!names.is_empty()).then(|| names[dice.below(names.len())].clone());
+    match (old_name, dice.below(8)) {
+        (None, _) | (_, 0) => {
+            files.insert(new_name, (0..dice.below(150)).map(|_| line(dice)).collect());
+        }
+        (Some(old), 1) => drop(files.remove(&old)),
+        (Some(old), 2 | 3) => {
+            let content = files.remove(&old).unwrap_or_default();
+            files.insert(new_name, content);
+        }
+        (Some(old), 4) => {
+            files.insert(new_name, files[&old].clone());
+        }
+        _ => {}
+    }
+}
+
+/// Half of them the few that come again and again in code: what makes the choice of new lines ambiguous.
+fn line(dice: &mut Dice) -> String {
+    let often = ["\n", "    }\n", "}\n", "    return\n", "    {\n"];
+    let name = dice.below(40);
+    if dice.below(2) == 0 {
+        often[dice.below(often.len())].to_owned()
+    } else {
+        format!("    let name_{name} = {name};\n")
+    }
+}
+
+/// Removes, repeats, moves and inserts lines.
+fn edit(content: &mut Vec<String>, dice: &mut Dice) {
+    for _ in 0..dice.below(8) {
+        let at = dice.below(content.len() + 1);
+        let end = (at + dice.below(12)).min(content.len());
+        match dice.below(5) {
+            0 => drop(content.drain(at..end)),
+            1 => {
+                let block = content[at..end].to_vec();
+                content.splice(at..at, block);
+            }
+            2 => {
+                let block: Vec<String> = content.drain(at..end).collect();
+                let to = dice.below(content.len() + 1);
+                content.splice(to..to, block);
+            }
+            _ => content.insert(at, line(dice)),
+        }
+    }
+}
+
+#[test]
 fn references_merges_and_stashes() {
     let Some(gitleaks) = Gitleaks::find() else { return };
     let repository = TestRepository::new();

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::assets::asset;
+use crate::support::assets::{asset, csv};
 use crate::support::run::{command, finish, keystile_with_input};
 use crate::support::token::random;
 use crate::support::{Run, TestRepository, keystile};
@@ -312,11 +312,11 @@ fn report_formats() {
     let target = |name: &str| repository.beside(name).to_str().unwrap().to_owned();
     for (file, format, begins) in [
         ("report.json", None, "[\n {\n  \"RuleID\""),
-        ("report.csv", None, "fingerprint,"),
+        ("report.csv", None, "RuleID,"),
         ("report.sarif", None, "{"),
         ("report.xml", Some("junit"), "<?xml"),
         ("report", Some("json"), "[\n {"),
-        ("report.txt", Some("csv"), "fingerprint,"),
+        ("report.txt", Some("csv"), "RuleID,"),
     ] {
         let path = target(file);
         let format = format.map(|format| format!("--report-format={format}"));
@@ -337,6 +337,30 @@ fn report_formats() {
     ] {
         let run = keystile(repository.path(), arguments).expect(2);
         assert!(run.stderr.contains(word), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn csv_has_gitleaks_columns() {
+    let (Some(gitleaks), Some(_)) = (asset("bin/gitleaks"), asset("venv/bin/python")) else { return };
+    let repository = repository();
+    for arguments in [&["git"][..], &["git", "--redact"], &["dir", "sub"], &["protect", "--staged"], &["dir", "a.txt"]]
+    {
+        let report = |mut program: Command, name: &str| {
+            let path = repository.beside(name);
+            let option = format!("--report-path={}", path.display());
+            let run = finish(program.current_dir(repository.path()).args(arguments).arg(option));
+            let mut records = csv(&std::fs::read_to_string(&path).unwrap()).expect("there is Python");
+            let list = records.as_array_mut().expect("a list");
+            list.sort_by_key(|record| record["Fingerprint"].to_string());
+            for record in list {
+                record["StartColumn"].take();
+                record["EndColumn"].take();
+            }
+            (run.status, records)
+        };
+        let theirs = report(Command::new(&gitleaks), "theirs.csv");
+        assert_eq!(report(command(repository.path()), "ours.csv"), theirs, "{arguments:?}");
     }
 }
 

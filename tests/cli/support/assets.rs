@@ -52,15 +52,26 @@ fn join(folders: impl IntoIterator<Item = PathBuf>) -> OsString {
 /// A YAML document, read by a YAML library that is not ours (`PyYAML`, which pre-commit brings along).
 #[track_caller]
 pub(crate) fn yaml(text: &str) -> Option<Value> {
-    let python = asset("venv/bin/python")?;
-    let mut child = Command::new(python)
-        .args(["-c", "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"])
+    python("import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)", text)
+}
+
+/// The lines of a CSV document with a header, as objects; read by Python's library.
+#[track_caller]
+pub(crate) fn csv(text: &str) -> Option<Value> {
+    python("import csv, json, sys; json.dump(list(csv.DictReader(sys.stdin)), sys.stdout)", text)
+}
+
+/// What `script` makes of `input`.
+#[track_caller]
+fn python(script: &str, input: &str) -> Option<Value> {
+    let mut child = Command::new(asset("venv/bin/python")?)
+        .args(["-c", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("python starts");
-    child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("python reads");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("python reads");
     let output = child.wait_with_output().expect("python ends");
-    assert!(output.status.success(), "not YAML:\n{text}");
+    assert!(output.status.success(), "{script} can't read:\n{input}");
     Some(serde_json::from_slice(&output.stdout).expect("JSON"))
 }

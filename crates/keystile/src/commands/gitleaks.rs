@@ -208,7 +208,8 @@ fn report_format(flag: Option<&str>, path: &Path) -> anyhow::Result<Format> {
     let name = flag.map(str::to_lowercase).or(extension).unwrap_or_else(|| "json".to_owned());
     match name.as_str() {
         "json" | "" => Ok(Format::Gitleaks),
-        "csv" | "junit" | "sarif" => Format::from_str(&name, true).map_err(|error| UsageError(error).into()),
+        "csv" => Ok(Format::GitleaksCsv),
+        "junit" | "sarif" => Format::from_str(&name, true).map_err(|error| UsageError(error).into()),
         "xml" => Format::from_str("junit", true).map_err(|error| UsageError(error).into()),
         other => Err(UsageError(format!("report format \"{other}\" is not known: json, csv, junit or sarif")).into()),
     }

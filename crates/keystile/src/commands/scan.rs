@@ -115,7 +115,7 @@ fn check_destinations(reports: &[(Format, Destination)]) -> anyhow::Result<()> {
 
 /// Whether a report of this format says what could not be read.
 fn shows_coverage(format: Format) -> bool {
-    !matches!(format, Format::Gitleaks | Format::Csv)
+    !matches!(format, Format::Gitleaks | Format::GitleaksCsv | Format::Csv)
 }
 
 /// What could not be read, on standard error, where no report says it; and, `with_count`, what was found.

@@ -36,9 +36,9 @@ pub(super) const COLUMNS: [&str; 23] = [
 ];
 
 pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
-    row(out, &COLUMNS.map(str::to_owned))?;
+    row(out, &COLUMNS.map(str::to_owned), "\r\n")?;
     for (finding, place) in view.occurrences() {
-        row(out, &cells(finding, place))?;
+        row(out, &cells(finding, place), "\r\n")?;
     }
     Ok(())
 }
@@ -73,14 +73,15 @@ fn cells(finding: &FindingView, place: &OccurrenceView) -> [String; COLUMNS.len(
     ]
 }
 
-fn row(out: &mut dyn Write, cells: &[String]) -> io::Result<()> {
+/// One line, which ends with `end`.
+pub(super) fn row(out: &mut dyn Write, cells: &[String], end: &str) -> io::Result<()> {
     for (index, cell) in cells.iter().enumerate() {
         if index > 0 {
             out.write_all(b",")?;
         }
         out.write_all(quote(cell).as_bytes())?;
     }
-    out.write_all(b"\r\n")
+    out.write_all(end.as_bytes())
 }
 
 /// A cell that is text to every reader.

@@ -19,8 +19,7 @@ use super::text::columns;
 use super::view::{CommitView, FindingView, OccurrenceView, PlaceKind, View, utc};
 
 pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let mut places: Vec<_> = view.occurrences().collect();
-    places.sort_by(|one, two| order(one.1).cmp(&order(two.1)));
+    let places = sorted(view);
     if places.is_empty() {
         return out.write_all(b"[]\n");
     }
@@ -32,6 +31,74 @@ pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(record(finding, place).as_bytes())?;
     }
     out.write_all(b"\n]\n")
+}
+
+/// gitleaks' CSV report (`report/csv.go`): nothing at all without findings, no link where the first record has
+/// none. Cells that a spreadsheet would run are guarded, as in `csv`.
+pub(super) fn write_csv(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let places = sorted(view);
+    let Some((_, first)) = places.first() else { return Ok(()) };
+    let has_link = first.link.is_some();
+    let header = CSV_COLUMNS.iter().copied().chain(has_link.then_some("Link"));
+    super::csv::row(out, &header.map(str::to_owned).collect::<Vec<_>>(), "\n")?;
+    for (finding, place) in places {
+        let mut cells = csv_cells(finding, place);
+        if has_link {
+            cells.push(place.link.clone().unwrap_or_default());
+        }
+        super::csv::row(out, &cells, "\n")?;
+    }
+    Ok(())
+}
+
+const CSV_COLUMNS: [&str; 16] = [
+    "RuleID",
+    "Commit",
+    "File",
+    "SymlinkFile",
+    "Secret",
+    "Match",
+    "StartLine",
+    "EndLine",
+    "StartColumn",
+    "EndColumn",
+    "Author",
+    "Message",
+    "Date",
+    "Email",
+    "Fingerprint",
+    "Tags",
+];
+
+fn csv_cells(finding: &FindingView, place: &OccurrenceView) -> Vec<String> {
+    let commit = place.commit.as_deref();
+    let of_commit = |get: fn(&CommitView) -> String| commit.map(get).unwrap_or_default();
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    vec![
+        finding.rule_id.clone(),
+        of_commit(|commit| commit.id.clone()),
+        lossy(&place.path),
+        place.symlink.as_ref().map(|symlink| lossy(symlink)).unwrap_or_default(),
+        lossy(finding.secret_bytes.as_ref()),
+        lossy(place.text.matched_bytes.as_ref()),
+        place.start.line.to_string(),
+        place.end.line.to_string(),
+        place.start.column.to_string(),
+        place.end.column.to_string(),
+        of_commit(|commit| commit.author_name.clone()),
+        of_commit(|commit| message(&commit.message)),
+        date(place),
+        of_commit(|commit| commit.author_email.clone()),
+        lossy(&place.positional),
+        tags(finding, place).join(" "),
+    ]
+}
+
+/// All places in the order of the report.
+fn sorted<'v>(view: &'v View<'_>) -> Vec<(&'v FindingView, &'v OccurrenceView)> {
+    let mut places: Vec<_> = view.occurrences().collect();
+    places.sort_by(|one, two| order(one.1).cmp(&order(two.1)));
+    places
 }
 
 fn order(place: &OccurrenceView) -> impl Ord + '_ {
@@ -72,13 +139,9 @@ fn record(finding: &FindingView, place: &OccurrenceView) -> String {
     field("Entropy", &go_float(place.text.entropy));
     field("Author", &of_commit(|commit| commit.author_name.clone()));
     field("Email", &of_commit(|commit| commit.author_email.clone()));
-    let date = commit.map(CommitView::date_utc).unwrap_or_else(|| {
-        date_without_commit(matches!(place.kind, PlaceKind::Index | PlaceKind::WorkTree)).to_owned()
-    });
-    field("Date", &go_string(date.as_bytes()));
+    field("Date", &go_string(date(place).as_bytes()));
     field("Message", &of_commit(|commit| message(&commit.message)));
-    let tags: Vec<_> = finding.tags.iter().cloned().chain(decoding_tags(&place.text.encodings)).collect();
-    field("Tags", &go_strings(&tags));
+    field("Tags", &go_strings(&tags(finding, place)));
     field("Fingerprint", &go_string(&place.positional));
     json.push_str("\n }");
     json
@@ -115,6 +178,16 @@ pub(crate) fn compared(rule: Option<&Rule>, occurrence: &Occurrence) -> Compared
         message: commit.map(|commit| message(&commit.message)).unwrap_or_default(),
         entropy: occurrence.found.entropy as f32,
     }
+}
+
+fn date(place: &OccurrenceView) -> String {
+    let is_change = matches!(place.kind, PlaceKind::Index | PlaceKind::WorkTree);
+    let of_commit = place.commit.as_deref().map(CommitView::date_utc);
+    of_commit.unwrap_or_else(|| date_without_commit(is_change).to_owned())
+}
+
+fn tags(finding: &FindingView, place: &OccurrenceView) -> Vec<String> {
+    finding.tags.iter().cloned().chain(decoding_tags(&place.text.encodings)).collect()
 }
 
 /// The date where there is no commit. A change that is not committed yet reaches gitleaks as a diff whose

@@ -199,11 +199,13 @@ pub enum Format {
     Markdown,
     /// gitleaks' JSON report, field for field.
     Gitleaks,
+    /// gitleaks' CSV report, column for column.
+    GitleaksCsv,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Human,
         Self::Json,
         Self::Jsonl,
@@ -213,6 +215,7 @@ impl Format {
         Self::Gitlab,
         Self::Markdown,
         Self::Gitleaks,
+        Self::GitleaksCsv,
     ];
 
     /// Its name on the command line.
@@ -228,6 +231,7 @@ impl Format {
             Self::Gitlab => "gitlab",
             Self::Markdown => "markdown",
             Self::Gitleaks => "gitleaks",
+            Self::GitleaksCsv => "gitleaks-csv",
         }
     }
 }
@@ -274,5 +278,6 @@ fn write_view(view: &View<'_>, format: Format, out: &mut dyn Write, options: &Op
         Format::Gitlab => gitlab::write(view, out),
         Format::Markdown => markdown::write(view, out),
         Format::Gitleaks => gitleaks::write(view, out),
+        Format::GitleaksCsv => gitleaks::write_csv(view, out),
     }
 }

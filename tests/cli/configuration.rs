@@ -128,6 +128,33 @@ fn from_a_commit() {
 }
 
 #[test]
+fn what_a_configuration_of_a_commit_extends_is_of_that_commit() {
+    let repository = TestRepository::new();
+    repository.write("ci/shared.toml", rule("shared"));
+    repository.commit_file("ci/rules.toml", "[extend]\npath = \"shared.toml\"\n", "rules");
+    let outside = repository.beside("outside.toml");
+    std::fs::write(&outside, "[extend]\npath = \"ci/shared.toml\"\n").unwrap();
+    let outside = format!("--config={}", outside.display());
+    type Change = fn(&TestRepository);
+    let changes: [(&str, Change); 3] = [
+        ("changed", |r| r.write("ci/shared.toml", rule("shared").replace("acme", "nothing"))),
+        ("deleted", |r| std::fs::remove_file(r.path().join("ci/shared.toml")).unwrap()),
+        ("one at the top", |r| r.write("shared.toml", rule("other"))),
+    ];
+    for (name, change) in changes {
+        repository.git(&["checkout", "-q", "-B", "topic", "main"]);
+        change(&repository);
+        repository.commit_file("a.txt", leak(), "leak");
+        for config in ["--config=ci/rules.toml", &outside] {
+            let arguments = ["scan", "--range=main..topic", "--config-from=main", "--format=json", config];
+            let run = keystile(repository.path(), arguments);
+            assert_eq!(run.status, Some(1), "{name} {config}: {}", run.stderr);
+            assert_eq!(rules(&run), ["shared"], "{name} {config}");
+        }
+    }
+}
+
+#[test]
 fn a_link_out_of_the_work_tree_is_not_followed_into_the_change() {
     let repository = TestRepository::new();
     repository.commit_file("rules.toml", rule("base"), "rules");

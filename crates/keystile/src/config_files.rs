@@ -80,21 +80,38 @@ impl ConfigFiles<'_> {
     /// # Errors
     /// If it is not there, can't be read or is not UTF-8.
     pub fn read_named(&self, path: &Path) -> anyhow::Result<NamedText> {
-        if let Self::Commit { files, work_tree: Some(top) } = self
-            && let Some(relative) = inside(path, top)
-        {
-            let at = files.commit();
-            return self.read(&relative)?.ok_or_else(|| {
-                UsageError(format!(
-                    "{}: there is no {relative} at {at}, and with --config-from files of the work tree are taken from there; put a file that is made on the way outside of the work tree",
-                    path.display()
-                ))
-                .into()
-            });
+        if let Some(file) = self.find_named(path)? {
+            return Ok(file);
+        }
+        let why = match self.committed(path) {
+            Some((files, relative)) => format!(
+                "there is no {relative} at {}, and with --config-from files of the work tree are taken from there; put a file that is made on the way outside of the work tree",
+                files.commit()
+            ),
+            None => "there is no such file".to_owned(),
+        };
+        Err(UsageError(format!("{}: {why}", path.display())).into())
+    }
+
+    /// The same, if there is one.
+    fn find_named(&self, path: &Path) -> anyhow::Result<Option<NamedText>> {
+        if let Some((_, relative)) = self.committed(path) {
+            return self.read(&relative);
         }
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).with_context(|| format!("while reading {name}"))?;
-        Ok(NamedText { text: utf8(bytes, &name)?, name })
+        match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(NamedText { text: utf8(bytes, &name)?, name })),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("while reading {name}")),
+        }
+    }
+
+    /// What a path into the work tree stands for where files are taken from a commit.
+    fn committed(&self, path: &Path) -> Option<(&CommittedFiles<'_>, String)> {
+        match self {
+            Self::Commit { files, work_tree: Some(top) } => Some((files, inside(path, top)?)),
+            _ => None,
+        }
     }
 }
 
@@ -250,9 +267,12 @@ fn read_extended(path: &str, base: &Base, files: &ConfigFiles<'_>) -> Result<Str
         (Base::Files(folder), ConfigFiles::Nowhere) => PathBuf::from(folder),
         (Base::Disk(folder), _) => folder.clone(),
     };
-    let beside = folder.join(path);
-    let chosen = if beside.exists() { beside } else { PathBuf::from(path) };
-    files.read_named(&chosen).map(|file| file.text).map_err(|error| say(&format!("{error:#}")))
+    for candidate in [folder.join(path), PathBuf::from(path)] {
+        if let Some(file) = files.find_named(&candidate).map_err(|error| say(&format!("{error:#}")))? {
+            return Ok(file.text);
+        }
+    }
+    Err(say(&"there is no such file"))
 }
 
 /// Keeps the named rules, and those that they require (which report nothing themselves then).

@@ -41,10 +41,11 @@ base=${KEYSTILE_BASE:-}
 everything=
 is_default() { [ -n "${KEYSTILE_DEFAULT_BRANCH:-}" ] && [ "${KEYSTILE_BRANCH:-}" = "$KEYSTILE_DEFAULT_BRANCH" ]; }
 # A forced push leaves a commit behind that a checkout does not have. Where the checkout is shallow the commit
-# may just not have been fetched: then keystile says so, instead of scanning something else.
+# may just not have been fetched: then keystile says so, instead of scanning something else. In a container the
+# checkout often belongs to another user, which git alone minds; these commands run nothing of it.
 is_gone() {
-    ! git -C "$path" cat-file -e "$1^{commit}" 2>/dev/null \
-        && [ "$(git -C "$path" rev-parse --is-shallow-repository 2>/dev/null)" != true ]
+    ! git -c safe.directory="*" -C "$path" cat-file -e "$1^{commit}" 2>/dev/null \
+        && [ "$(git -c safe.directory="*" -C "$path" rev-parse --is-shallow-repository 2>/dev/null)" != true ]
 }
 if [ -z "$base" ] && [ -n "${KEYSTILE_BEFORE:-}" ]; then
     if [[ $KEYSTILE_BEFORE =~ ^0+$ ]] || is_gone "$KEYSTILE_BEFORE"; then

@@ -14,7 +14,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use serde_json::Value;
 
 use crate::support::assets::asset;
-use crate::support::{TestRepository, github_token, keystile, random};
+use crate::support::{TestRepository, gaps, github_token, keystile, places, random};
 
 /// gitleaks 8.30.1 and its default configuration.
 struct Gitleaks {
@@ -133,6 +133,24 @@ fn the_configuration_file_is_scanned_too() {
     let text = format!("[extend]\nuseDefault = true\n# {}\n", github_token(1));
     repository.commit_file(".gitleaks.toml", text, "configuration");
     keystile(repository.path(), ["scan", "--config=.gitleaks.toml"]).expect(1);
+}
+
+#[test]
+fn strict_mode_names_what_is_missing_and_scans_the_rest() {
+    let repository = TestRepository::new();
+    repository.write("here.txt", leak(1));
+    repository.write("gone.txt", leak(2));
+    repository.commit("two files");
+    repository.git(&["rm", "-q", "gone.txt"]);
+    repository.commit_file("later.txt", leak(3), "a third, and one less");
+    let id = repository.git(&["rev-parse", "HEAD~1:gone.txt"]);
+    std::fs::remove_file(repository.path().join(".git/objects").join(&id[..2]).join(&id[2..])).unwrap();
+    let arguments = ["scan", "--history-only", "--compat=strict", "--format=json"];
+    let report = keystile(repository.path(), arguments).expect(1).json();
+    let expected = ["commit here.txt:1:10 two files", "commit later.txt:1:10 a third, and one less"];
+    assert_eq!(places(&report), expected);
+    // As a file that was made, and as one that may have become `later.txt`.
+    assert_eq!(gaps(&report), [("missing_object".to_owned(), 2)].into());
 }
 
 /// Texts that the rules' own expressions describe, in the surroundings that secrets have.

@@ -189,15 +189,23 @@ impl fmt::Debug for Segments {
 /// If a range lies outside of `text`.
 pub fn find(text: &[u8], ranges: &[Span], options: Options, out: &mut Segments) {
     out.clear(options.strict);
-    for range in ranges {
+    let mut next = 0;
+    while next < ranges.len() {
+        let first = next;
+        let (range, behind) = runs::unite_in_runs(text, ranges, first);
+        next = behind;
         let found = out.list.len();
         if options.strict {
-            strict::find(text, *range, out);
+            strict::find(text, range, out);
         } else {
-            find_around(text, *range, out);
+            find_around(text, range, out);
             resolve(out, found);
         }
-        retain_from(&mut out.list, found, |segment| touches(segment.encoded, *range));
+        let asked = &ranges[first..behind];
+        retain_from(&mut out.list, found, |segment| {
+            let near = asked.partition_point(|range| range.end < segment.encoded.start);
+            asked.get(near).is_some_and(|range| touches(segment.encoded, *range))
+        });
     }
     // What touches two ranges was found twice.
     out.list.sort_unstable_by_key(|segment| segment.encoded);

@@ -9,6 +9,9 @@ use crate::position::Span;
 /// gitleaks 8.30 takes shorter runs for words, and so do we.
 pub(super) const MIN_RUN: usize = 16;
 
+/// Characters `=` behind base64.
+const MAX_PADDING: usize = 2;
+
 /// Lines wider than this are not wrapped text. (64 and 76 are usual: RFC 7468, RFC 2045.)
 const MAX_WIDTH: usize = 1024;
 /// Lines narrower than this are lists of words, say.
@@ -40,22 +43,49 @@ pub(super) fn find(text: &[u8], range: Span, out: &mut Segments) {
                 continue;
             }
         }
-        base64::decode_run(text, run, out);
+        // What ends before the range, padding included, was of interest as a line of wrapped text alone.
+        if run.end + MAX_PADDING >= range.start {
+            base64::decode_run(text, run, out);
+        }
     }
 }
 
+/// The range `ranges[first]` with those behind it that lie in the same run of alphabet characters, so that a
+/// long run is decoded once however many ranges lie in it; and the index of the next range.
+pub(super) fn unite_in_runs(text: &[u8], ranges: &[Span], first: usize) -> (Span, usize) {
+    let mut united = ranges[first];
+    let mut run = run_end(text, united.end);
+    let mut next = first + 1;
+    while let Some(range) = ranges.get(next).filter(|range| range.start <= run) {
+        if range.end > run {
+            run = run_end(text, range.end);
+        }
+        united.end = range.end;
+        next += 1;
+    }
+    (united, next)
+}
+
 /// Where to start so that all segments that touch `at` are seen: at the start of a run, and of the line
-/// before, since wrapped text is recognized by a full line.
+/// before, since wrapped text is recognized by a full line. A line too long to be one of wrapped text is
+/// not gone back over.
 fn search_start(text: &[u8], at: usize) -> usize {
+    const LONGEST_LINE: usize = MAX_WIDTH + MAX_INDENT + 2;
     let mut start = at;
     while start > 0 && at - start < 2 && text[start - 1] == b'=' {
         start -= 1;
     }
     start = run_start(text, start);
-    let nearest = start.saturating_sub(2 * (MAX_WIDTH + MAX_INDENT + 2));
-    let line = memchr::memrchr(b'\n', &text[nearest..start]).unwrap_or(0);
-    let line_before = memchr::memrchr(b'\n', &text[nearest..nearest + line]).unwrap_or(0);
-    run_start(text, nearest + line_before)
+    let line_feed_before = |end: usize| {
+        let nearest = end.saturating_sub(LONGEST_LINE);
+        memchr::memrchr(b'\n', &text[nearest..end]).map(|offset| nearest + offset)
+    };
+    let Some(line) = line_feed_before(start) else { return start };
+    match line_feed_before(line) {
+        Some(line_before) => line_before + 1,
+        None if line <= LONGEST_LINE => 0,
+        None => line + 1,
+    }
 }
 
 /// The next run of at least [`MIN_RUN`] characters from `from` on (which is not inside of a run).

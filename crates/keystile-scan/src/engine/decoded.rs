@@ -271,7 +271,7 @@ impl<'t> Task<'_, 't> {
                 reach = reach.max(original_span(content, layers, seen).len());
             }
         };
-        windows::open(&self.scanner.programs, &mut self.scratch.runs, text, hits, &mut windows, looked);
+        windows::open(&self.scanner.programs, &mut self.scratch.runs, text, hits, None, &mut windows, looked);
         windows.retain(|window| layer.touches_decoded(window.span));
         for Window { span, .. } in &windows {
             is_too_narrow |= is_cut_before && span.start < LOOK_AROUND;

@@ -9,7 +9,7 @@
 
 use super::DeltaOp;
 use super::search::{Hit, Literals, Sight};
-use super::windows::Window;
+use super::windows::{self, Window};
 use crate::position::Span;
 
 /// Bytes on each side of a window that its answer depends on: look-around looks at one character.
@@ -22,8 +22,10 @@ pub(super) struct Reuse {
     pub(super) len: usize,
     /// Every occurrence of a literal, by its end.
     pub(super) hits: Box<[Hit]>,
-    /// Windows in which no match is a secret whatever stands around it, sorted.
-    pub(super) clean: Box<[Window]>,
+    /// Where matches can lie, sorted.
+    pub(super) windows: Box<[Window]>,
+    /// For each window, whether no match in it is a secret, whatever stands around it.
+    pub(super) is_clean: Box<[bool]>,
     /// Of the decoded forms.
     pub(super) decoded: KeptDecoded,
 }
@@ -192,7 +194,24 @@ impl Derived<'_> {
             return false;
         }
         let shifted = Span::new(span.start - region.at + region.from, span.end - region.at + region.from);
-        self.base.clean.binary_search(&Window { rule: window.rule, span: shifted }).is_ok()
+        let known = self.base.windows.binary_search(&Window { rule: window.rule, span: shifted });
+        known.is_ok_and(|index| self.base.is_clean[index])
+    }
+
+    /// The window of `rule` that the base has at a literal which was copied with all that was looked at around
+    /// it; as far as it was copied.
+    pub(super) fn window_at(&self, rule: usize, literal: Span) -> Option<Window> {
+        let region = self.region_of(literal)?;
+        let at = literal.start - region.at + region.from;
+        let of_rule = windows::of_rule(&self.base.windows, rule);
+        let index = of_rule.partition_point(|window| window.span.start <= at).checked_sub(1)?;
+        let span = of_rule[index].span;
+        if span.end < at + literal.len() {
+            return None;
+        }
+        let start = span.start.max(region.from) - region.from + region.at;
+        let end = span.end.min(region.from + region.len) - region.from + region.at;
+        Some(Window { rule, span: Span::new(start, end) })
     }
 }
 

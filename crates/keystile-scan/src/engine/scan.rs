@@ -71,7 +71,7 @@ pub(super) fn scan(
             is_far |= look.is_new && near.touches_kept(look.span(content.len()));
         }
     };
-    windows::open(programs, &mut scratch.runs, content, &mut scratch.hits, &mut part.windows, looked);
+    windows::open(programs, &mut scratch.runs, content, &mut scratch.hits, derived, &mut part.windows, looked);
     let hits: Box<[_]> = scratch.hits.as_slice().into();
 
     let mut lines = Lines::new(content);
@@ -79,18 +79,20 @@ pub(super) fn scan(
     let parts = [part];
     let mut found = search.run(&parts, &mut lines);
     let [part] = parts;
+    found.clean.sort_unstable();
+    let is_clean = part.windows.iter().map(|window| found.clean.binary_search(window).is_ok()).collect();
+    let windows: Box<[_]> = part.windows.as_slice().into();
     scratch.windows = part.windows;
 
     let decoded = match scanner.options.decode_depth {
         0 => KeptDecoded::default(),
         _ => decoded::scan(scanner, scratch, content, near.filter(|_| !is_far), &far_looks, &mut lines, &mut found),
     };
-    found.clean.sort_unstable();
     ContentScan {
         matches: found.matches.into_iter().map(Arc::new).collect(),
         allowed_inline: found.allowed_inline,
         failed_rules: found.failed_rules,
-        reuse: Reuse { len: content.len(), hits, clean: found.clean.into_boxed_slice(), decoded },
+        reuse: Reuse { len: content.len(), hits, windows, is_clean, decoded },
     }
 }
 

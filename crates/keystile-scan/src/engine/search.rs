@@ -24,14 +24,14 @@ impl Sight {
     /// Not looked at yet.
     pub(super) const UNKNOWN: Self = Self { accepted: false, log_distance: 127 };
 
-    /// Whether no rule can match, with `before` and `after` bytes around the literal as they were.
+    /// Whether the answer stays the same, with `before` and `after` bytes around the literal as they were.
     pub(super) fn is_settled(self, before: usize, after: usize) -> bool {
-        !self.accepted && self.log_distance < 63 && before.min(after) >= 1 << self.log_distance
+        self.log_distance < 63 && before.min(after) >= 1 << self.log_distance
     }
 
-    /// Whether somebody looked, and no rule can match.
-    pub(super) fn is_rejected(self) -> bool {
-        !self.accepted && self.log_distance != 127
+    /// Whether somebody looked.
+    pub(super) fn is_known(self) -> bool {
+        self.log_distance != Self::UNKNOWN.log_distance
     }
 
     /// The answer depends on at most `seen` bytes on either side.

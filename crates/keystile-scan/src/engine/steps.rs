@@ -108,13 +108,6 @@ struct Side<'t> {
 }
 
 impl Side<'_> {
-    fn byte(&self, offset: usize) -> u8 {
-        match self.direction {
-            Direction::On => self.text[self.at + offset],
-            Direction::Back => self.text[self.at - 1 - offset],
-        }
-    }
-
     fn place(&self, offset: usize) -> usize {
         match self.direction {
             Direction::On => self.at + offset,
@@ -122,37 +115,47 @@ impl Side<'_> {
         }
     }
 
+    /// How many bytes from offset `from` to offset `limit` are of `set`, up to the first that is not.
+    fn count(&self, set: &ByteSet, from: usize, limit: usize) -> usize {
+        if from >= limit {
+            return 0;
+        }
+        match self.direction {
+            Direction::On => {
+                self.text[self.at + from..self.at + limit].iter().take_while(|byte| set.contains(**byte)).count()
+            }
+            Direction::Back => {
+                let bytes = &self.text[self.at - limit..self.at - from];
+                bytes.iter().rev().take_while(|byte| set.contains(**byte)).count()
+            }
+        }
+    }
+
     /// Where the run of `step`'s bytes ends that goes on at `from`; not behind `limit`.
     fn run(&self, step: &Step, from: usize, limit: usize, known: Option<&mut (usize, usize)>) -> usize {
         let limit = limit.min(self.len);
-        let mut end = from;
-        let Some(known) = known else {
-            while end < limit && step.set.contains(self.byte(end)) {
-                end += 1;
+        let Some(known) = known else { return from + self.count(&step.set, from, limit) };
+        // Without a bound: `limit` is the text's end, and any run that meets a known one has the same end.
+        let place = self.place(from);
+        let is_known = known.0 <= known.1;
+        let (near, far) = match self.direction {
+            Direction::On if is_known && place <= known.1 => {
+                (known.0.saturating_sub(self.at).max(from), known.1 - self.at)
             }
-            return end;
+            Direction::Back if is_known && place >= known.0 => {
+                (self.at.saturating_sub(known.1).max(from), self.at - known.0)
+            }
+            _ => (usize::MAX, usize::MAX),
         };
-        // Without a bound: `limit` is the text's end, and any run that holds `end` has the same end.
-        let mut met = false;
-        while end < limit {
-            let place = self.place(end);
-            if known.0 <= place && place <= known.1 {
-                end = match self.direction {
-                    Direction::On => known.1 - self.at,
-                    Direction::Back => self.at - known.0,
-                };
-                met = true;
-                break;
-            }
-            if !step.set.contains(self.byte(end)) {
-                break;
-            }
-            end += 1;
+        let mut end = from + self.count(&step.set, from, limit.min(near));
+        let met = end == near && near < limit;
+        if met {
+            end = far;
         }
         if end - from >= LONG_RUN {
             let (low, high) = match self.direction {
-                Direction::On => (self.place(from), self.place(end)),
-                Direction::Back => (self.place(end), self.place(from)),
+                Direction::On => (place, self.place(end)),
+                Direction::Back => (self.place(end), place),
             };
             *known = if met { (known.0.min(low), known.1.max(high)) } else { (low, high) };
         }

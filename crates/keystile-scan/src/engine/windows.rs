@@ -1,5 +1,6 @@
 //! Windows: the parts of a text in which matches of a rule can lie.
 
+use super::delta::Derived;
 use super::program::Programs;
 use super::search::{Hit, Sight};
 use super::steps::Runs;
@@ -15,8 +16,9 @@ pub(super) struct Window {
 /// How far most rules look: a name, an operator and a value.
 pub(super) const NEAR: usize = 256;
 
-/// Looks at the neighbourhood of every hit in `text` that is not known to be in vain, and notes in the
-/// hit what it saw. Gives the windows, sorted and united.
+/// Looks at the neighbourhood of every hit in `text` that is not known from the base of `derived`, and
+/// notes in the hit what it saw. Gives the windows, sorted and united. Those that are taken over from the
+/// base may be wider than they need to be.
 ///
 /// `looked` is told of each look, also of those that were in vain: the bytes that its answer depends on;
 /// they may go beyond the text's ends, when the answer depends on the end being there.
@@ -25,6 +27,7 @@ pub(super) fn open(
     runs: &mut Runs,
     text: &[u8],
     hits: &mut [Hit],
+    derived: Option<Derived<'_>>,
     windows: &mut Vec<Window>,
     mut looked: impl FnMut(Look),
 ) {
@@ -32,12 +35,16 @@ pub(super) fn open(
     windows.clear();
     for hit in hits {
         let literal = Span::new(hit.end() - programs.literals.len(hit.literal()), hit.end());
-        if hit.sight().is_rejected() {
-            let distance = 1 << hit.sight().log_distance;
+        let sight = hit.sight();
+        if sight.is_known() {
+            let distance = 1 << sight.log_distance;
             looked(Look { literal, before: distance, after: distance, is_new: false });
+            if let Some(derived) = derived.filter(|_| sight.accepted) {
+                let rules = programs.meanings[hit.literal()].anchors.iter().map(|anchored| anchored.rule);
+                windows.extend(rules.filter_map(|rule| derived.window_at(rule, literal)));
+            }
             continue;
         }
-        let is_new = hit.sight() == Sight::UNKNOWN;
         let mut accepted = false;
         let mut seen = 0;
         for anchored in &programs.meanings[hit.literal()].anchors {
@@ -47,7 +54,7 @@ pub(super) fn open(
                 accepted = true;
                 windows.push(Window { rule: anchored.rule, span });
             }
-            looked(Look { literal, before, after, is_new });
+            looked(Look { literal, before, after, is_new: true });
         }
         *hit = hit.with_sight(Sight::new(accepted, seen));
     }

@@ -4,7 +4,7 @@
 //! First come files with the same content, then files that alone have their base name and are three
 //! quarters alike, then the most alike of all others that are half alike. How alike two files are is counted
 //! in bytes of equal lines (or pieces of 64 bytes). Source: git's `diffcore-rename.c` and
-//! `diffcore-delta.c`, 2.43.1 and later; older ones leave out a last line without a line feed.
+//! `diffcore-delta.c`, 2.43.2 and later; older ones leave out a last line without a line feed.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

@@ -35,13 +35,15 @@ impl Gitleaks {
         loader.load("gitleaks.toml", &text).expect("a configuration that loads").rules
     }
 
-    fn scan(&self, repository: &TestRepository) -> Value {
+    /// `range`: as in `--log-opts`; empty: the whole history.
+    fn scan(&self, repository: &TestRepository, range: &str) -> Value {
         let report = repository.beside("gitleaks.json");
         let output = Command::new(&self.program)
             .args(["git", "--no-banner", "--exit-code=0", "--report-format=json", "--report-path"])
             .arg(&report)
             .arg("--config")
             .arg(&self.config)
+            .arg(format!("--log-opts={range}"))
             .arg(repository.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -87,11 +89,19 @@ fn findings(report: &Value) -> BTreeMap<String, usize> {
 /// Fails unless both find the same in the history of `repository`; gives how many findings there are.
 #[track_caller]
 fn expect_equal(gitleaks: &Gitleaks, repository: &TestRepository) -> usize {
+    expect_equal_in(gitleaks, repository, "")
+}
+
+/// The same for a range of commits.
+#[track_caller]
+fn expect_equal_in(gitleaks: &Gitleaks, repository: &TestRepository, range: &str) -> usize {
     let config = format!("--config={}", gitleaks.config.display());
-    let arguments = ["scan", "--history-only", "--compat=strict", "--reveal", "--format=gitleaks", &config];
+    let range_argument = format!("--range={range}");
+    let part = if range.is_empty() { "--history-only" } else { &range_argument };
+    let arguments = ["scan", part, "--compat=strict", "--reveal", "--format=gitleaks", &config];
     let run = keystile(repository.path(), arguments);
     assert!(matches!(run.status, Some(0 | 1)), "{run:?}");
-    let (theirs, ours) = (findings(&gitleaks.scan(repository)), findings(&run.json()));
+    let (theirs, ours) = (findings(&gitleaks.scan(repository, range)), findings(&run.json()));
     let only = |one: &BTreeMap<String, usize>, other: &BTreeMap<String, usize>| -> Vec<String> {
         let missing = one.iter().filter(|(found, count)| other.get(*found) != Some(count));
         missing.map(|(found, count)| format!("{count} × {found}")).take(20).collect()
@@ -272,6 +282,8 @@ fn histories_with_all_that_a_patch_can_hold() {
     }
     let found = expect_equal(&gitleaks, &repository);
     assert!(found > 30, "{found} findings");
+    let in_range = expect_equal_in(&gitleaks, &repository, "HEAD~12..HEAD");
+    assert!((5..found).contains(&in_range), "{in_range} findings");
 }
 
 #[test]
@@ -420,6 +432,11 @@ fn references_merges_and_stashes() {
     repository.git(&["commit", "-q", "-m", "submodule"]);
     let found = expect_equal(&gitleaks, &repository);
     assert!(found >= 6, "{found} findings");
+    assert_eq!(
+        expect_equal_in(&gitleaks, &repository, "main~2..main"),
+        1,
+        "side.txt alone is not an ancestor of main~2"
+    );
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub fn scan_history(
         }
     }
     let commits = collect(walk, repository, &mut report.coverage);
-    scan_commits(repository, inspector, &commits, report, progress)
+    scan_commits(repository, inspector, &commits, TypeChanges::LeftOut, report, progress)
 }
 
 /// What `git log --all` starts from: the references, and HEAD in each work tree.
@@ -114,7 +114,16 @@ pub fn scan_range(
         .map_err(|error| Error::Usage(format!("the range {range} can't be resolved: {}", error.message())))?;
     let mut report = SourceReport::default();
     let commits = collect(walk, repository, &mut report.coverage);
-    scan_commits(repository, inspector, &commits, report, progress)
+    // For a range, gitleaks leaves the choice of diffs to git.
+    scan_commits(repository, inspector, &commits, TypeChanges::Scanned, report, progress)
+}
+
+/// What becomes of a file that becomes a link, or the other way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TypeChanges {
+    LeftOut,
+    /// As a file that is made.
+    Scanned,
 }
 
 fn open(repository: &Repository) -> Result<git2::Repository, Error> {
@@ -134,6 +143,7 @@ fn scan_commits(
     repository: &Repository,
     inspector: &Inspector,
     commits: &[Oid],
+    type_changes: TypeChanges,
     mut report: SourceReport,
     progress: &Progress,
 ) -> Result<SourceReport, Error> {
@@ -145,7 +155,8 @@ fn scan_commits(
             let (opened, scratch) = worker.as_mut().map_err(|error| Error::Usage(error.to_string()))?;
             let mut report = SourceReport::default();
             for &commit in chunk {
-                let mut patch = CommitPatch { repository: opened, inspector, scratch, report: &mut report };
+                let mut patch =
+                    CommitPatch { repository: opened, inspector, type_changes, scratch, report: &mut report };
                 if let Err(error) = patch.scan(commit) {
                     let detail = format!("its patch can't be made: {}", error.message());
                     report.coverage.gap(gap_kind(&error), commit.to_string(), detail);
@@ -165,6 +176,7 @@ fn scan_commits(
 struct CommitPatch<'a> {
     repository: &'a git2::Repository,
     inspector: &'a Inspector,
+    type_changes: TypeChanges,
     scratch: &'a mut Scratch,
     report: &'a mut SourceReport,
 }
@@ -192,7 +204,7 @@ impl CommitPatch<'_> {
         Ok(())
     }
 
-    /// What `git log --diff-filter=tuxdb` shows of a commit.
+    /// What `git log` shows of a commit.
     fn changes(&mut self, commit: &git2::Commit<'_>) -> Result<Vec<Change>, git2::Error> {
         let parent = commit.parents().next().map(|parent| parent.tree()).transpose()?;
         let mut options = DiffOptions::new();
@@ -203,6 +215,9 @@ impl CommitPatch<'_> {
             let (old, new) = (file(&delta.old_file()), file(&delta.new_file()));
             match delta.status() {
                 Delta::Added => created.push(new),
+                Delta::Typechange if self.type_changes == TypeChanges::Scanned => {
+                    changes.push(Change { old: None, new });
+                }
                 Delta::Deleted => deleted.push(old),
                 // A change of the mode alone has no hunks.
                 Delta::Modified if old.id != new.id => changes.push(Change { old: Some(old), new }),

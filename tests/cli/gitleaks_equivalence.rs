@@ -36,7 +36,7 @@ impl Gitleaks {
     }
 
     /// `range`: as in `--log-opts`; empty: the whole history.
-    fn scan(&self, repository: &TestRepository, range: &str) -> Value {
+    fn scan(&self, repository: &TestRepository, range: &str, flags: &[&str]) -> Value {
         let report = repository.beside("gitleaks.json");
         let output = Command::new(&self.program)
             .args(["git", "--no-banner", "--exit-code=0", "--report-format=json", "--report-path"])
@@ -44,6 +44,7 @@ impl Gitleaks {
             .arg("--config")
             .arg(&self.config)
             .arg(format!("--log-opts={range}"))
+            .args(flags)
             .arg(repository.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -89,19 +90,19 @@ fn findings(report: &Value) -> BTreeMap<String, usize> {
 /// Fails unless both find the same in the history of `repository`; gives how many findings there are.
 #[track_caller]
 fn expect_equal(gitleaks: &Gitleaks, repository: &TestRepository) -> usize {
-    expect_equal_in(gitleaks, repository, "")
+    expect_equal_in(gitleaks, repository, "", &[])
 }
 
-/// The same for a range of commits.
+/// The same for a range of commits and with flags that both have.
 #[track_caller]
-fn expect_equal_in(gitleaks: &Gitleaks, repository: &TestRepository, range: &str) -> usize {
+fn expect_equal_in(gitleaks: &Gitleaks, repository: &TestRepository, range: &str, flags: &[&str]) -> usize {
     let config = format!("--config={}", gitleaks.config.display());
     let range_argument = format!("--range={range}");
     let part = if range.is_empty() { "--history-only" } else { &range_argument };
     let arguments = ["scan", part, "--compat=strict", "--reveal", "--format=gitleaks", &config];
-    let run = keystile(repository.path(), arguments);
+    let run = keystile(repository.path(), [&arguments[..], flags].concat());
     assert!(matches!(run.status, Some(0 | 1)), "{run:?}");
-    let (theirs, ours) = (findings(&gitleaks.scan(repository, range)), findings(&run.json()));
+    let (theirs, ours) = (findings(&gitleaks.scan(repository, range, flags)), findings(&run.json()));
     let only = |one: &BTreeMap<String, usize>, other: &BTreeMap<String, usize>| -> Vec<String> {
         let missing = one.iter().filter(|(found, count)| other.get(*found) != Some(count));
         missing.map(|(found, count)| format!("{count} × {found}")).take(20).collect()
@@ -282,7 +283,7 @@ fn histories_with_all_that_a_patch_can_hold() {
     }
     let found = expect_equal(&gitleaks, &repository);
     assert!(found > 30, "{found} findings");
-    let in_range = expect_equal_in(&gitleaks, &repository, "HEAD~12..HEAD");
+    let in_range = expect_equal_in(&gitleaks, &repository, "HEAD~12..HEAD", &[]);
     assert!((5..found).contains(&in_range), "{in_range} findings");
 }
 
@@ -397,6 +398,26 @@ fn edit(content: &mut Vec<String>, dice: &mut Dice) {
 }
 
 #[test]
+fn archives_are_opened_when_asked_for() {
+    let Some(gitleaks) = Gitleaks::find() else { return };
+    let repository = TestRepository::new();
+    repository.commit_file("in/a.txt", lines("a", 3) + &leak(1), "start");
+    let archive = |name: &str| {
+        let file = repository.beside(name);
+        repository.git(&["archive", "-o", file.to_str().unwrap(), "HEAD"]);
+        std::fs::read(file).unwrap()
+    };
+    let (zip, tar) = (archive("one.zip"), archive("two.tar.gz"));
+    repository.write("one.zip", &zip);
+    repository.commit_file("two.tar.gz", &tar, "archives");
+    repository.commit_file("three.zip", archive("three.zip"), "an archive in an archive");
+    for (depth, expected) in [("0", 1), ("1", 4), ("2", 6)] {
+        let depth = format!("--max-archive-depth={depth}");
+        assert_eq!(expect_equal_in(&gitleaks, &repository, "", &[&depth]), expected, "{depth}");
+    }
+}
+
+#[test]
 fn references_merges_and_stashes() {
     let Some(gitleaks) = Gitleaks::find() else { return };
     let repository = TestRepository::new();
@@ -433,7 +454,7 @@ fn references_merges_and_stashes() {
     let found = expect_equal(&gitleaks, &repository);
     assert!(found >= 6, "{found} findings");
     assert_eq!(
-        expect_equal_in(&gitleaks, &repository, "main~2..main"),
+        expect_equal_in(&gitleaks, &repository, "main~2..main", &[]),
         1,
         "side.txt alone is not an ancestor of main~2"
     );

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bstr::{BString, ByteSlice as _};
 use git2::{AttrCheckFlags, AttrValue, Delta, DiffOptions, FileMode, Oid, Patch, Sort};
-use keystile_scan::{CommitInfo, Match, Occurrence, OccurrencePlace, Scratch};
+use keystile_scan::{CommitInfo, ContentScan, Match, Occurrence, OccurrencePlace, Scratch};
 use rayon::prelude::*;
 
 use crate::SourceReport;
@@ -248,6 +248,14 @@ impl CommitPatch<'_> {
                 (Some(file), Some(content)) => self.is_binary(file, content)?,
                 _ => false,
             };
+        if is_binary && self.inspector.options.archives.depth > 0 && keystile_archive::detect(&new).is_some() {
+            self.report.coverage.blobs_scanned += 1;
+            let mut inspection = self.inspector.inspect(self.scratch, &new);
+            // Of what is binary, the entries alone count.
+            inspection.scan = ContentScan::default();
+            self.keep(&inspection, 1, &path, commit);
+            return Ok(());
+        }
         if is_binary {
             self.report.coverage.skip(SkipReason::Binary, format!("{}:{path}", commit.id), new.len() as u64);
             return Ok(());
@@ -299,8 +307,13 @@ impl CommitPatch<'_> {
         } else {
             inspection.scan = self.inspector.scanner.scan(self.scratch, added);
         }
+        self.keep(&inspection, first_line, path, commit);
+    }
+
+    /// Takes over what was found in content that begins at `first_line` of a file.
+    fn keep(&mut self, inspection: &Inspection, first_line: u32, path: &BString, commit: &Arc<CommitInfo>) {
         inspection.count(&format!("{}:{path}:{first_line}", commit.id), &mut self.report.coverage);
-        for (path, found) in self.inspector.findings_at(&inspection, path.as_bstr(), &commit.id) {
+        for (path, found) in self.inspector.findings_at(inspection, path.as_bstr(), &commit.id) {
             // What a path alone is found for stands in no line.
             let is_moved = first_line > 1 && found.start.line > 0;
             let found = if is_moved { Arc::new(moved_down(&found, first_line - 1)) } else { found };

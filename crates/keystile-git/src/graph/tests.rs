@@ -184,7 +184,7 @@ fn pruned_trees_are_the_trees_without_the_rest() {
     let repository = wide();
     let store = repository.store();
     let graph = read(&store);
-    let is_wanted = |entry: Entry| entry.kind() == EntryKind::Blob && entry.child() % 40 == 0;
+    let is_wanted = |entry: Entry| entry.kind() == EntryKind::Blob && entry.child().is_multiple_of(40);
     let pruned = Pruned::new(&graph, is_wanted);
     let mut shapes = std::collections::HashMap::new();
     for commit in graph.commits() {

@@ -1,6 +1,6 @@
 //! What can be typed: commands and flags as clap sees them, without meaning.
 //!
-//! [`crate::settings`] gives them meaning.
+//! [`crate::scan_request`] gives them meaning.
 
 use clap::{Parser, Subcommand};
 

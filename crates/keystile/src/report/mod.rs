@@ -1,6 +1,6 @@
 //! Reports: what a scan found and what it covered, in the formats that people's tools read.
 //!
-//! The command line fills in a [`Report`] and calls [`write`]. Formats never see a secret: they
+//! The command line fills in a [`Report`] and calls [`write()`]. Formats never see a secret: they
 //! render the [`view`], which is made once and in which every text from the repository went through
 //! the [`crate::mask`]. One file per format; each says where its rules come from.
 

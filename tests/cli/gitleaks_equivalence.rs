@@ -162,6 +162,20 @@ fn strict_mode_names_what_is_missing_and_scans_the_rest() {
     assert_eq!(places(&report), expected);
     // As a file that was made, and as one that may have become `later.txt`.
     assert_eq!(gaps(&report), [("missing_object".to_owned(), 2)].into());
+    let coverage = &report["coverage"];
+    assert_eq!(
+        (&coverage["commits"], &coverage["blobs"], &coverage["blobs_scanned"]),
+        (&2.into(), &3.into(), &2.into())
+    );
+}
+
+#[test]
+fn strict_mode_says_which_repositories_it_can_not_read() {
+    let repository = TestRepository::with(&["--initial-branch=main", "--object-format=sha256"]);
+    repository.commit_file("a.txt", leak(1), "leak");
+    keystile(repository.path(), ["scan", "--history-only"]).expect(1);
+    let run = keystile(repository.path(), ["scan", "--history-only", "--compat=strict"]).expect(2);
+    assert!(run.stderr.contains("sha256") && run.stderr.contains("leave --compat=strict out"), "{}", run.stderr);
 }
 
 /// Texts that the rules' own expressions describe, in the surroundings that secrets have.

@@ -127,7 +127,17 @@ enum TypeChanges {
 }
 
 fn open(repository: &Repository) -> Result<git2::Repository, Error> {
-    git2::Repository::open(repository.git_dir()).map_err(failed("the repository"))
+    git2::Repository::open(repository.git_dir()).map_err(|error| match error.code() {
+        git2::ErrorCode::Owner => Error::Unsupported {
+            what: format!("reading patches of a repository of somebody else ({})", error.message()),
+            cure: "add it to safe.directory, as git asks for too, or leave --compat=strict out".to_owned(),
+        },
+        // SHA-256, reftable and other extensions.
+        _ => Error::Unsupported {
+            what: format!("reading patches of this repository ({})", error.message()),
+            cure: "leave --compat=strict out".to_owned(),
+        },
+    })
 }
 
 fn git_oid(id: &gix_hash::oid) -> Oid {
@@ -148,6 +158,7 @@ fn scan_commits(
     progress: &Progress,
 ) -> Result<SourceReport, Error> {
     progress.begin("reading patches", commits.len() as u64);
+    report.coverage.notes.push("read as patches: a blob counts once for each change that makes it".to_owned());
     let worker = || -> Result<_, Error> { Ok((open(repository)?, inspector.scanner.scratch())) };
     let reports: Result<Vec<_>, Error> = commits
         .par_chunks(64)
@@ -240,6 +251,7 @@ impl CommitPatch<'_> {
     }
 
     fn scan_change(&mut self, change: &Change, commit: &Arc<CommitInfo>) -> Result<(), git2::Error> {
+        self.report.coverage.blobs += 1;
         let path: BString = change.new.path.clone().into();
         let new = self.content(&change.new)?;
         let old = change.old.as_ref().map(|old| self.content(old)).transpose()?;

@@ -8,6 +8,9 @@ use super::{Encoding, Form, Segment, Segments, unicode, utf16};
 use crate::engine::DeltaOp;
 use crate::position::Span;
 
+/// Characters from one [`Mark`] to the next.
+const MARK_DISTANCE: usize = 64;
+
 /// A text, or a window of it, with the encoded segments replaced. The text it was made from is called its
 /// parent: the content itself for the first layer, the text of the layer before for the others.
 #[derive(Clone)]
@@ -15,9 +18,21 @@ pub struct Layer {
     text: Zeroizing<Vec<u8>>,
     /// Their `decoded` are places in `text`.
     segments: Vec<Segment>,
+    /// Inside of long segments whose characters differ in length, sorted.
+    marks: Vec<Mark>,
     /// The part of the parent that `text` stands for.
     window: Span,
     strict: bool,
+}
+
+/// A place between two characters of a segment. Without such places, each position in a file that is UTF-16
+/// as a whole would be counted from the file's start.
+#[derive(Clone, Copy)]
+struct Mark {
+    /// In [`Layer::text`].
+    decoded: usize,
+    /// In the parent.
+    encoded: usize,
 }
 
 impl Layer {
@@ -33,16 +48,19 @@ impl Layer {
         let inside = segments.list[first..].iter().take_while(|segment| segment.encoded.end <= window.end);
         let mut text = Zeroizing::new(Vec::with_capacity(window.len()));
         let mut placed = Vec::with_capacity(inside.clone().count());
+        let mut marks = Vec::new();
         let mut copied = window.start;
         for segment in inside {
             text.extend_from_slice(&parent[copied..segment.encoded.start]);
             let start = text.len();
             text.extend_from_slice(&segments.bytes[segment.decoded.range()]);
-            placed.push(Segment { decoded: Span::new(start, text.len()), ..*segment });
+            let segment = Segment { decoded: Span::new(start, text.len()), ..*segment };
+            segment.mark(parent, &mut marks);
+            placed.push(segment);
             copied = segment.encoded.end;
         }
         text.extend_from_slice(&parent[copied..window.end]);
-        Self { text, segments: placed, window, strict: segments.strict }
+        Self { text, segments: placed, marks, window, strict: segments.strict }
     }
 
     /// The text with the segments replaced.
@@ -132,7 +150,8 @@ impl Layer {
         let behind = self.segments.partition_point(|segment| segment.decoded.start <= at);
         match behind.checked_sub(1).map(|index| &self.segments[index]) {
             Some(segment) if at < segment.decoded.end => {
-                segment.encoded.start + segment.form.first(&parent[segment.encoded.range()], at - segment.decoded.start)
+                let from = self.mark_before(segment, at);
+                from.encoded + segment.form.first(&parent[from.encoded..segment.encoded.end], at - from.decoded)
             }
             Some(segment) => segment.encoded.end + (at - segment.decoded.end),
             None => self.window.start + at,
@@ -144,12 +163,20 @@ impl Layer {
         let behind = self.segments.partition_point(|segment| segment.decoded.start < at);
         match behind.checked_sub(1).map(|index| &self.segments[index]) {
             Some(segment) if at <= segment.decoded.end => {
-                segment.encoded.start
-                    + segment.form.last(&parent[segment.encoded.range()], at - 1 - segment.decoded.start)
+                let from = self.mark_before(segment, at - 1);
+                from.encoded + segment.form.last(&parent[from.encoded..segment.encoded.end], at - 1 - from.decoded)
             }
             Some(segment) => segment.encoded.end + (at - segment.decoded.end),
             None => self.window.start + at,
         }
+    }
+
+    /// The last mark in `segment` that is not behind `at`, or the segment's start.
+    fn mark_before(&self, segment: &Segment, at: usize) -> Mark {
+        let behind = self.marks.partition_point(|mark| mark.decoded <= at);
+        let mark = behind.checked_sub(1).map(|index| self.marks[index]);
+        let start = Mark { decoded: segment.decoded.start, encoded: segment.encoded.start };
+        mark.filter(|mark| mark.decoded > start.decoded).unwrap_or(start)
     }
 
     /// The line or lines of [`Layer::text`] around the segments that `span` touches: what an allowlist with
@@ -212,6 +239,29 @@ pub fn encodings(content: &[u8], layers: &[Layer], span: Span) -> Vec<Encoding> 
     }
     found.reverse();
     found
+}
+
+impl Segment {
+    /// Appends the marks of a segment of `parent`; `decoded` is its place in a layer's text.
+    fn mark(&self, parent: &[u8], marks: &mut Vec<Mark>) {
+        let encoded = &parent[self.encoded.range()];
+        match self.form {
+            _ if self.decoded.len() <= MARK_DISTANCE => {}
+            Form::Whole | Form::Bytes { .. } | Form::Base64 { .. } => {}
+            Form::Unicode => self.mark_characters(unicode::characters(encoded), marks),
+            Form::Utf16 { big_endian } => self.mark_characters(utf16::characters(encoded, big_endian), marks),
+        }
+    }
+
+    fn mark_characters(&self, characters: impl Iterator<Item = (usize, char)>, marks: &mut Vec<Mark>) {
+        let mut decoded = self.decoded.start;
+        for (count, (end, character)) in (1..).zip(characters) {
+            decoded += character.len_utf8();
+            if count % MARK_DISTANCE == 0 && decoded < self.decoded.end {
+                marks.push(Mark { decoded, encoded: self.encoded.start + end });
+            }
+        }
+    }
 }
 
 impl Form {

@@ -148,6 +148,32 @@ fn utf16_is_found_from_its_end_behind_a_gap() {
 }
 
 #[test]
+fn positions_in_long_text_lead_back_to_its_characters() {
+    // Characters of one to four bytes, pairs of units, over many marks.
+    let text: String = "key = \"schlüssel🔑 with €\"\r\n".repeat(40);
+    let utf16 = |order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+    let units = |character: char| character.encode_utf16(&mut [0; 2]).len();
+    let escapes: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    let forms =
+        [("little", utf16(u16::to_le_bytes), 2), ("big", utf16(u16::to_be_bytes), 2), ("u", escapes.into_bytes(), 6)];
+    for (name, encoded, width) in forms {
+        let content = [b"<\x01\x02", &encoded[..], b"\x02\x01>"].concat();
+        let whole = Span::new(0, content.len());
+        let mut segments = Segments::default();
+        find(&content, &[whole], Options::default(), &mut segments);
+        assert_eq!(segments.len(), 1, "{name}");
+        let layer = Layer::new(&content, whole, &segments);
+        let mut parent = 3;
+        for (at, character) in text.char_indices() {
+            let span = Span::new(3 + at, 3 + at + character.len_utf8());
+            let expected = Span::new(parent, parent + units(character) * width);
+            assert_eq!(layer.parent_span(&content, span), expected, "{name}, {character:?} at {at}");
+            parent = expected.end;
+        }
+    }
+}
+
+#[test]
 fn powershell_commands_are_decoded_in_two_layers() {
     let content = b"powershell -EncodedCommand cwB0AGkAbABlAHMAIABmAG8AcgAgAGsAZQB5AHMA";
     let once = decoded(content, false);

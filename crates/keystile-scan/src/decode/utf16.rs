@@ -38,8 +38,16 @@ pub(super) fn find(text: &[u8], range: Span, out: &mut Segments) {
         found.iter().fold(range, |hull, text| Span::new(hull.start.min(text.span.start), hull.end.max(text.span.end)));
     found.clear();
     collect(text, wide, &mut found);
+    // The farthest end of the texts up to each: where the search back for those that overlap can stop.
+    let mut ends: Vec<usize> = found.iter().map(|text| text.span.end).collect();
+    for index in 1..ends.len() {
+        ends[index] = ends[index].max(ends[index - 1]);
+    }
     for (index, one) in found.iter().enumerate() {
-        let is_beaten = found.iter().enumerate().any(|(other_index, other)| {
+        let before = (0..index).rev().take_while(|other| ends[*other] > one.span.start);
+        let behind = (index + 1..found.len()).take_while(|other| found[*other].span.start < one.span.end);
+        let is_beaten = before.chain(behind).any(|other_index| {
+            let other = found[other_index];
             let overlaps = one.span.start < other.span.end && other.span.start < one.span.end;
             overlaps && (other.span.len(), index) > (one.span.len(), other_index)
         });

@@ -65,6 +65,18 @@ fn the_first_place_that_has_a_configuration_is_the_one() {
 }
 
 #[test]
+fn a_pipe_that_lies_around_does_not_block() {
+    for name in [".keystile/scan.toml", ".gitleaks.toml", ".keystile/ignore", ".gitleaksignore"] {
+        let repository = TestRepository::new();
+        let path = repository.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let run = keystile(repository.path(), ["scan"]).expect(2);
+        assert!(run.stderr.contains(name) && run.stderr.contains("a pipe or a device"), "{name}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn it_is_looked_for_at_the_top_of_what_is_scanned() {
     let repository = TestRepository::new();
     repository.write(".gitleaks.toml", rule("top"));

@@ -103,6 +103,28 @@ fn damage_is_named_and_no_other_repository_taken_instead() {
 }
 
 #[test]
+fn a_git_directory_that_can_not_be_read_is_not_taken_for_a_folder_without_history() {
+    // Permissions don't stop a privileged user who runs the tests; a link to itself stops everybody.
+    let fixture = Fixture::new();
+    let top = fixture.outside().join("unreadable");
+    fs::create_dir(&top).expect("made");
+    std::os::unix::fs::symlink(".git", top.join(".git")).expect("linked");
+    let error = Repository::open(&top).expect_err("nothing can be read there");
+    assert!(matches!(&error, Error::Usage(text) if text.contains("can't be read")), "{error:?}");
+}
+
+#[test]
+fn a_pipe_in_place_of_the_configuration_does_not_block() {
+    let fixture = Fixture::new();
+    let config = fixture.path.join(".git/config");
+    fs::remove_file(&config).expect("removed");
+    let made = std::process::Command::new("mkfifo").arg(&config).status().expect("mkfifo is installed");
+    assert!(made.success());
+    let error = Repository::open(&fixture.path).expect_err("not a file");
+    assert!(matches!(&error, Error::Read { what, .. } if what.ends_with("config")), "{error:?}");
+}
+
+#[test]
 fn git_file_that_leads_nowhere_is_a_usage_error_with_the_cure() {
     let fixture = Fixture::new();
     let lost = fixture.outside().join("lost");

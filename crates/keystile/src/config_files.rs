@@ -61,7 +61,7 @@ impl ConfigFiles<'_> {
             Self::Nowhere => return Ok(None),
             Self::Folder(folder) => {
                 let path = folder.join(relative);
-                match std::fs::read(&path) {
+                match read_lying_around(&path) {
                     Ok(bytes) => (path.display().to_string(), bytes),
                     Err(error) if is_absent(&error) => return Ok(None),
                     Err(error) => return Err(error).with_context(|| format!("while reading {}", path.display())),
@@ -143,6 +143,15 @@ fn normal(path: &Path) -> PathBuf {
         }
     }
     normal
+}
+
+/// Reads a file that nobody named, so one that is a pipe or a device is no wish to wait for it.
+fn read_lying_around(path: &Path) -> std::io::Result<Vec<u8>> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is a pipe or a device; take it away"));
+    }
+    std::fs::read(path)
 }
 
 fn is_absent(error: &std::io::Error) -> bool {

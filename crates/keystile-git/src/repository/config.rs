@@ -39,6 +39,11 @@ impl Settings {
         if !path.exists() {
             return Self::resolve(&[]);
         }
+        if !path.is_file() {
+            // Opening a pipe would wait for ever.
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a file");
+            return Err(Error::Read { what: path.display().to_string(), source });
+        }
         let mut config = Config::open(&path).map_err(failed(&path))?;
         let mut entries = read_entries(&config).map_err(failed(&path))?;
         let of_work_tree = git_dir.join("config.worktree");

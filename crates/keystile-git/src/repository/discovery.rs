@@ -44,8 +44,18 @@ pub(super) fn discover(location: &Location) -> Result<Found, Error> {
             let common_dir = common_dir(&git_dir, location.common_dir.as_deref());
             return Ok(Found { git_dir, common_dir, beside: Some(directory.to_owned()) });
         }
+        let head = dot_git.join("HEAD").symlink_metadata();
+        // Taken for a folder without history, what can't be read would pass for clean.
+        if let Err(source) = &head
+            && !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        {
+            return Err(Error::Usage(format!(
+                "{} can't be read: {source}; run keystile as a user who may, or use --dir to scan the files",
+                dot_git.display()
+            )));
+        }
         // git would look further up, and scan another repository instead of naming this one's damage.
-        if dot_git.join("HEAD").symlink_metadata().is_ok() && !has_objects(&dot_git, location) {
+        if head.is_ok() && !has_objects(&dot_git, location) {
             return Err(Error::Usage(format!(
                 "{} is damaged: it has no folder `objects`; bring it back from another clone, or use --dir to scan the files",
                 dot_git.display()

@@ -260,6 +260,7 @@ impl<'t> Task<'_, 't> {
         let layer = layers.last().expect("a cluster is decoded at least once");
         let text = layer.text();
         let (is_cut_before, is_cut_after) = (cluster.window.start > 0, cluster.window.end < content.len());
+        let is_strict = self.scanner.options.strict;
         let mut is_too_narrow = false;
         let mut reach = self.reach;
         let mut windows = Vec::new();
@@ -268,7 +269,10 @@ impl<'t> Task<'_, 't> {
             if layer.touches_decoded(seen) {
                 is_too_narrow |= is_cut_before && look.before > look.literal.start;
                 is_too_narrow |= is_cut_after && look.after > text.len() - look.literal.end;
-                reach = reach.max(original_span(content, layers, seen).len());
+                // Strict mode searches all again, and there this would go through every segment in sight.
+                if !is_strict {
+                    reach = reach.max(original_span(content, layers, seen).len());
+                }
             }
         };
         windows::open(&self.scanner.programs, &mut self.scratch.runs, text, hits, None, &mut windows, looked);

@@ -37,8 +37,9 @@ def measure(command: list[str], directory: str) -> tuple[float, float, float, in
 
 
 def commands(repository: str, scratch: str, options: argparse.Namespace) -> dict[str, list[str]]:
+    objects = Path(repository, "objects") if Path(repository, "objects").is_dir() else Path(repository, ".git/objects")
     table = {
-        "decode only": [str(TARGET / "release/examples/decode_only"), repository],
+        "decode only": [str(TARGET / "release/examples/decode_only"), str(objects)],
         "keystile": [str(TARGET / "release/keystile"), "scan", "--history-only", "--no-progress", "--format=json",
                      f"--output={scratch}/keystile.json", repository],
         "keystile --no-delta": [str(TARGET / "release/keystile"), "scan", "--history-only", "--no-delta", "--no-progress",

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::run::{command, finish, keystile_with_input};
-use crate::support::{Run, TestRepository, keystile};
+use crate::support::{Run, TestRepository, github_token, keystile};
 
 /// A configuration with one rule, `id`, that finds `acme_` and digits.
 fn rule(id: &str) -> String {
@@ -255,4 +255,24 @@ fn what_can_not_be_a_configuration_is_named() {
     std::fs::create_dir(repository.path().join(".gitleaks.toml")).unwrap();
     let run = keystile(repository.path(), ["scan"]).expect(2);
     assert!(run.stderr.contains(".gitleaks.toml"), "{}", run.stderr);
+}
+
+#[test]
+fn a_message_about_a_faulty_file_does_not_quote_a_secret_in_it() {
+    let repository = TestRepository::new();
+    repository.commit_file("a.txt", "x\n", "one");
+    let token = github_token(7);
+    for (name, path, text) in [
+        ("a syntax error", ".gitleaks.toml", format!("[[rules]]\nid = \"x\" {token}\n")),
+        ("a bad expression", ".gitleaks.toml", format!("[[rules]]\nid = \"x\"\nregex = \"({token}\"\n")),
+        ("an ignore file", ".keystile/ignore", format!("{token}\n")),
+    ] {
+        repository.write(path, text);
+        let run = keystile(repository.path(), ["scan"]).expect(2);
+        assert!(run.stderr.contains(path), "{name}: {}", run.stderr);
+        assert!(!run.stderr.contains(&token), "{name}: the message quotes the token");
+        std::fs::remove_file(repository.path().join(path)).unwrap();
+    }
+    let run = keystile(repository.path(), ["scan", "--range", &format!("{token}..HEAD")]).expect(2);
+    assert!(!run.stderr.contains(&token), "{}", run.stderr.replace(&token, "(the token)"));
 }

@@ -79,3 +79,15 @@ fn encoded_secrets_are_found_where_the_encoded_text_stands() {
     assert!(!run.text().contains(&hex), "the encoded form is masked as well");
     keystile(folder.path(), ["scan", "--dir", ".", "--max-decode-depth=0"]).expect(0);
 }
+
+#[test]
+fn a_bundle_that_lies_around_is_not_taken_for_read() {
+    let repository = crate::support::TestRepository::new();
+    repository.commit_file("a.txt", github_token(1), "leak");
+    let bundle = repository.beside("history.bundle");
+    repository.git(&["bundle", "create", "-q", bundle.to_str().unwrap(), "--all"]);
+    let run = keystile(repository.path(), ["scan", "--format=json", bundle.to_str().unwrap()]).expect(0);
+    let report = run.json();
+    let skipped = &report["coverage"]["skipped"][0];
+    assert_eq!((skipped["reason"].as_str(), skipped["count"].as_u64()), (Some("archive_unsupported"), Some(1)));
+}

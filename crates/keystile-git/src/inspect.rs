@@ -120,6 +120,9 @@ impl Inspector {
             return inspection;
         }
         inspection.scan = scan(scratch);
+        if is_git_pack(content) {
+            inspection.skipped.push((SkipReason::ArchiveUnsupported, BString::default(), size));
+        }
         if archive.is_some() {
             let skipped = keystile_archive::expand(content, &self.options.archives, &mut |path, bytes| {
                 if self.options.skip_binary && is_binary(bytes) && keystile_archive::detect(bytes).is_none() {
@@ -174,6 +177,14 @@ impl Inspector {
 pub fn is_binary(content: &[u8]) -> bool {
     let head = &content[..content.len().min(8000)];
     !head.starts_with(&[0xff, 0xfe]) && !head.starts_with(&[0xfe, 0xff]) && memchr::memchr(0, head).is_some()
+}
+
+/// A git bundle (`gitformat-bundle(5)`) or a pack (`gitformat-pack(5)`) that lies around as a file: its objects
+/// are compressed, so that scanning its bytes says nothing about them.
+fn is_git_pack(content: &[u8]) -> bool {
+    [&b"# v2 git bundle\n"[..], b"# v3 git bundle\n", b"PACK\0\0\0\x02", b"PACK\0\0\0\x03"]
+        .iter()
+        .any(|magic| content.starts_with(magic))
 }
 
 fn archive_reason(reason: &keystile_archive::SkipReason) -> SkipReason {

@@ -18,5 +18,6 @@ pub mod mask;
 pub mod progress_display;
 pub mod report;
 pub mod scan_request;
+pub mod scrub;
 pub mod sources;
 pub mod terminal;

@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use crate::scrub::scrub;
+
 /// Ends the process at once on Ctrl-C (130), termination (143) and hang-up (129): a scan holds nothing
 /// that needs tidying up, reports are written whole or not at all.
 pub fn exit_on_signals() {
@@ -19,7 +21,11 @@ pub fn exit_on_signals() {
 pub fn hide_panic_payloads() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
-        error(&format!("internal error{place}; nothing it reports can be relied on, please report it"));
+        // Written as it stands: what failed may be what scrubs messages.
+        let _ = writeln!(
+            std::io::stderr(),
+            "keystile: error: internal error{place}; nothing it reports can be relied on, please report it"
+        );
         // 3: incomplete. Never 0, whatever thread it was.
         std::process::exit(3);
     }));
@@ -47,6 +53,8 @@ pub fn width() -> Option<usize> {
 }
 
 fn say(kind: &str, message: &str) {
+    // A message may quote a faulty line, a name or an argument.
+    let message = scrub(message);
     // Nowhere to report that standard error is closed.
     let _ = writeln!(std::io::stderr(), "keystile: {kind}: {}", message.trim_end());
 }

@@ -61,6 +61,19 @@ impl Inspection {
             .any(|(reason, inner, _)| inner.is_empty() && matches!(reason, SkipReason::Binary | SkipReason::Size))
     }
 
+    /// What was found, without what only content derived from this one needs.
+    #[must_use]
+    pub fn found(&self) -> Self {
+        Self {
+            scan: self.scan.found(),
+            entries: self.entries.clone(),
+            entries_scanned: self.entries_scanned,
+            entries_allowed_inline: self.entries_allowed_inline,
+            entries_failed_rules: self.entries_failed_rules.clone(),
+            skipped: self.skipped.clone(),
+        }
+    }
+
     /// Matches that comments excused.
     #[must_use]
     pub fn allowed_inline(&self) -> u32 {

@@ -84,15 +84,13 @@ impl Reader<'_> {
             },
             _ => self.inspector.inspect(&mut scratch.scan, object.data),
         };
-        let is_noted = self.is_noted(&inspection);
-        let is_kept = is_base && self.options.delta;
-        let inspection = Arc::new(inspection);
-        if is_noted {
+        if self.is_noted(&inspection) {
+            let found = Arc::new(inspection.found());
             self.note(|contents| {
-                contents.blobs.insert(object.index.0, inspection.clone());
+                contents.blobs.insert(object.index.0, found);
             });
         }
-        if is_kept { Kept::Blob(inspection) } else { Kept::Nothing }
+        if is_base && self.options.delta { Kept::Blob(Arc::new(inspection)) } else { Kept::Nothing }
     }
 
     fn message(&self, scratch: &mut Scratch<'_>, object: &Object<'_, Kept>) {

@@ -142,6 +142,20 @@ pub struct ContentScan {
     reuse: Reuse,
 }
 
+impl ContentScan {
+    /// What was found, without what only a scan of derived content needs: that can be large, and what was
+    /// found is kept to the end of a run.
+    #[must_use]
+    pub fn found(&self) -> Self {
+        Self {
+            matches: self.matches.clone(),
+            allowed_inline: self.allowed_inline,
+            failed_rules: self.failed_rules.clone(),
+            reuse: delta::Reuse::default(),
+        }
+    }
+}
+
 /// A step in making content from its base (git's delta instructions).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeltaOp {

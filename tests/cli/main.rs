@@ -23,5 +23,6 @@ mod history;
 mod hostile;
 mod init;
 mod layouts;
+mod mistyped;
 mod pre_commit;
 mod reports;

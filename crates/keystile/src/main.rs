@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // clap's own status for a usage error is 2 as well; help and version end with 0.
             let code = if error.use_stderr() { Exit::Usage.code() } else { 0 };
-            let _ = error.print();
+            terminal::usage(&error, std::env::args_os().skip(1));
             return code.into();
         }
     };

@@ -1,5 +1,7 @@
 //! Messages that quote what they are about: a faulty line of a configuration may hold a credential.
 
+use std::ffi::OsString;
+
 use keystile_scan::config::Loader;
 use keystile_scan::{ScanOptions, Scanner};
 
@@ -30,9 +32,66 @@ pub fn scrub(text: &str) -> String {
     scrubbed
 }
 
+/// `text` with those of the `arguments` masked, or their parts on either side of a `=`, that could be random, whatever
+/// the rules say: what nobody knows the form of can be typed in the wrong place too.
+#[must_use]
+pub fn scrub_arguments(text: &str, arguments: impl Iterator<Item = OsString>) -> String {
+    let mut scrubbed = text.to_owned();
+    for argument in arguments {
+        let argument = argument.to_string_lossy();
+        for part in std::iter::once(&*argument).chain(argument.split('=')) {
+            // The name of a flag has hyphens between its words.
+            let name = part.trim_start_matches('-');
+            if could_be_random(name) && (name.len() == part.len() || !name.contains('-')) {
+                scrubbed = scrubbed.replace(name, MASK);
+            }
+        }
+    }
+    scrubbed
+}
+
+/// Sixteen characters and more, letters and digits among them. With `/`, `.`, `,` or `:` it is rather a file, a
+/// reference or a list, which whoever mistyped it wants to see.
+fn could_be_random(text: &str) -> bool {
+    text.len() >= 16
+        && text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && !text.bytes().any(|byte| b"/.,:".contains(&byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_that_could_be_random_are_masked_and_others_stay() {
+        for (argument, masked) in [
+            (random_text(16), true),
+            (random_text(15), false),
+            (format!("--key={}", random_text(32)), true),
+            (format!("{}=a.sarif", random_text(32)), true),
+            (format!("--{}", random_text(32)), true),
+            ("--a-long-flag-with-2-digits".to_owned(), false),
+            ("reports/2026-11-25.sarif".to_owned(), false),
+            ("a-long-word-without-any-digit".to_owned(), false),
+            ("20261125202611252026".to_owned(), false),
+        ] {
+            let text = format!("error: '{argument}' is wrong\n");
+            let scrubbed = scrub_arguments(&text, [OsString::from(&argument)].into_iter());
+            assert_eq!(scrubbed != text, masked, "{scrubbed}");
+            if masked {
+                assert!(!scrubbed.contains(&random_text(16)), "{scrubbed}");
+                assert!(scrubbed.starts_with("error: '") && scrubbed.ends_with("' is wrong\n"), "{scrubbed}");
+            }
+        }
+    }
+
+    /// Letters and digits in turn.
+    fn random_text(length: usize) -> String {
+        (0..length)
+            .map(|at| char::from(if at % 2 == 0 { b'a' + (at % 26) as u8 } else { b'0' + (at % 10) as u8 }))
+            .collect()
+    }
 
     #[test]
     fn a_token_in_a_quoted_line_is_masked_and_the_rest_stays() {

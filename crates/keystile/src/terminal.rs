@@ -1,8 +1,9 @@
 //! The program's ends: signals, panics, messages on standard error.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 
-use crate::scrub::scrub;
+use crate::scrub::{scrub, scrub_arguments};
 
 /// Ends the process at once on Ctrl-C (130), termination (143) and hang-up (129): a scan holds nothing
 /// that needs tidying up, reports are written whole or not at all.
@@ -44,6 +45,22 @@ pub fn warning(message: &str) {
 /// Something worth knowing, for `--verbose`.
 pub fn note(message: &str) {
     say("note", message);
+}
+
+/// What clap says instead of running a command: help and the version on standard output, or what is wrong with the
+/// `arguments` on standard error. It quotes what it refuses, and that may be a credential typed in the wrong place.
+pub fn usage(error: &clap::Error, arguments: impl Iterator<Item = OsString>) {
+    if error.use_stderr() {
+        let text = error.render().to_string();
+        // Without clap's colours: an escape sequence beside a token hides where the token begins.
+        let scrubbed = scrub_arguments(&scrub(&text), arguments);
+        if scrubbed != text {
+            let _ = std::io::stderr().write_all(scrubbed.as_bytes());
+            return;
+        }
+    }
+    // In colour on a terminal. Nowhere to report that it is closed.
+    let _ = error.print();
 }
 
 /// Columns of the terminal on standard output.

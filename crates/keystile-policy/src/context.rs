@@ -1,0 +1,191 @@
+//! What a rule sees: the object as read, its binding, the policy, the world, and each reference with
+//! its store and effective key.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::binding::Binding;
+use crate::kind::Kind;
+use crate::policy::{Access, Grant, Policy, ProviderEntry};
+use crate::provider::{self, EffectiveKey, KeyFault};
+use crate::request::Request;
+use crate::subject::store::{StoreFacts, StoreProvider};
+use crate::subject::{Names, Reference, StoreTarget, Subject};
+use crate::world::{Lookup, Query, StoreId, World};
+
+/// Everything that a rule may look at.
+pub struct Context<'c> {
+    /// The policy in force.
+    pub policy: &'c Policy,
+    /// The request; its object may be another than [`Context::object`], which is the old one when the
+    /// old object's violations are sought.
+    pub request: &'c Request<'c>,
+    /// The kind of the object.
+    pub kind: Kind,
+    /// The object that is judged.
+    pub object: &'c Value,
+    /// The object on the other side of the change, on UPDATE.
+    pub other: Option<&'c Value>,
+    /// What the object says.
+    pub subject: &'c Subject<'c>,
+    /// The namespace that it is judged in; empty for a cluster-scoped one.
+    pub namespace: &'c str,
+    /// Who that namespace is; `None` where it is not bound.
+    pub binding: Option<&'c Binding>,
+    /// Each reference of the subject, in order, resolved.
+    pub resolved: Vec<Resolved<'c>>,
+    /// What lies around.
+    pub world: &'c dyn World,
+    /// What the world could not answer.
+    unanswered: RefCell<BTreeSet<Query>>,
+}
+
+/// A reference with its store and what the provider will be asked for.
+pub struct Resolved<'c> {
+    /// The reference.
+    pub reference: &'c Reference<'c>,
+    /// Its store.
+    pub store: Lookup<Arc<StoreFacts>>,
+    /// The key; `None` where the store is not found, or the names are not one key.
+    pub key: Option<Result<EffectiveKey, KeyFault>>,
+}
+
+impl<'c> Context<'c> {
+    /// A context whose references are resolved in `world`.
+    #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "it is the whole of what rules see, made in one place")]
+    pub fn new(
+        policy: &'c Policy,
+        request: &'c Request<'c>,
+        kind: Kind,
+        object: &'c Value,
+        other: Option<&'c Value>,
+        subject: &'c Subject<'c>,
+        namespace: &'c str,
+        binding: Option<&'c Binding>,
+        world: &'c dyn World,
+    ) -> Self {
+        let mut context = Self {
+            policy,
+            request,
+            kind,
+            object,
+            other,
+            subject,
+            namespace,
+            binding,
+            resolved: Vec::with_capacity(subject.references.len()),
+            world,
+            unanswered: RefCell::default(),
+        };
+        // Most references of an object go through the same store: it is looked up once.
+        let mut last: Option<(&StoreTarget<'_>, Lookup<Arc<StoreFacts>>)> = None;
+        for reference in &subject.references {
+            let store = match &last {
+                Some((target, store)) if **target == reference.store => store.clone(),
+                _ => context.store(&reference.store),
+            };
+            let key = match (&store, &reference.names) {
+                (Lookup::Found(store), Names::Key(key)) => Some(effective_key(store, key)),
+                _ => None,
+            };
+            last = Some((&reference.store, store.clone()));
+            context.resolved.push(Resolved { reference, store, key });
+        }
+        context
+    }
+
+    /// Looks a store up; what is not known is noted as unanswered.
+    pub fn store(&self, target: &StoreTarget<'_>) -> Lookup<Arc<StoreFacts>> {
+        let StoreTarget::Named { kind, name, .. } = target else { return Lookup::Absent };
+        let found = self.world.store(*kind, self.namespace, name);
+        if found == Lookup::Unknown {
+            let namespace = match kind {
+                crate::subject::store::StoreKind::SecretStore => self.namespace,
+                crate::subject::store::StoreKind::ClusterSecretStore => "",
+            };
+            self.note(Query::Store(StoreId { kind: *kind, namespace: namespace.into(), name: (*name).into() }));
+        }
+        found
+    }
+
+    /// Notes a question that the world could not answer.
+    pub fn note(&self, query: Query) {
+        self.unanswered.borrow_mut().insert(query);
+    }
+
+    /// What was noted.
+    pub fn into_unanswered(self) -> BTreeSet<Query> {
+        self.unanswered.into_inner()
+    }
+
+    /// The environment whose values and actions count; `None` = any, so the strictest.
+    #[must_use]
+    pub fn env(&self) -> Option<&'c str> {
+        self.binding?.env.value()
+    }
+
+    /// The grants with `access` that count for this binding through `store`.
+    pub fn grants<'s>(
+        &'s self,
+        store: &'s StoreFacts,
+        access: Access,
+    ) -> impl Iterator<Item = (&'c ProviderEntry, &'c Grant)> + 's
+    where
+        'c: 's,
+    {
+        provider::fitting(store, &self.policy.providers).flat_map(move |entry| {
+            entry
+                .grants
+                .iter()
+                .filter(move |grant| self.has_grant(grant, store, access))
+                .map(move |grant| (entry, grant))
+        })
+    }
+
+    fn has_grant(&self, grant: &Grant, store: &StoreFacts, access: Access) -> bool {
+        let Some(binding) = self.binding else { return false };
+        let is_of_team = grant
+            .teams
+            .as_ref()
+            .is_none_or(|teams| binding.team.value().is_some_and(|team| teams.iter().any(|granted| granted == team)));
+        let is_through_store = grant.stores.as_ref().is_none_or(|stores| {
+            stores.iter().any(|granted| granted.kind == store.id.kind && granted.name == store.id.name)
+        });
+        // In any environment: only what every environment has.
+        let has_access = match binding.env.value() {
+            Some(env) => grant.access.get(env).is_some_and(|set| set.has(access)),
+            None => !grant.access.is_unsaid() && grant.access.values().all(|set| set.has(access)),
+        };
+        is_of_team && is_through_store && has_access
+    }
+
+    /// Whether a grant with `access` covers `name` through `store`.
+    #[must_use]
+    pub fn is_granted(&self, store: &StoreFacts, access: Access, name: &str) -> bool {
+        self.binding
+            .is_some_and(|binding| self.grants(store, access).any(|(_, grant)| grant.names.matches(name, binding)))
+    }
+
+    /// The grants that were looked at, as a message shows them.
+    #[must_use]
+    pub fn grants_shown(&self, store: &StoreFacts, access: Access) -> Vec<String> {
+        let Some(binding) = self.binding else { return Vec::new() };
+        self.grants(store, access).map(|(_, grant)| grant.names.filled(binding)).collect()
+    }
+}
+
+/// What the provider of `store` is asked for when a reference names `key`.
+fn effective_key(store: &StoreFacts, key: &str) -> Result<EffectiveKey, KeyFault> {
+    match &store.provider {
+        StoreProvider::Aws(aws) => provider::aws::secrets_manager(aws, key),
+        StoreProvider::Vault(_) => Err(KeyFault::ProviderNotJudged("vault".to_owned())),
+        StoreProvider::Gcp(_) => Err(KeyFault::ProviderNotJudged("gcpsm".to_owned())),
+        StoreProvider::Kubernetes(_) => Err(KeyFault::ProviderNotJudged("kubernetes".to_owned())),
+        StoreProvider::Other(name) => Err(KeyFault::ProviderNotJudged(name.to_string())),
+        StoreProvider::Unreadable(why) => Err(KeyFault::ProviderNotJudged(why.to_string())),
+    }
+}

@@ -1,0 +1,305 @@
+//! Judges a request: reads the object, binds its namespace, asks the rules, leaves out what an update
+//! did not bring, and looks up what each broken rule does.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::binding::{Binding, Part};
+use crate::context::Context;
+use crate::field_path::Path;
+use crate::judgement::{Action, Judged, Judgement};
+use crate::kind::{self, Kind, Recognised};
+use crate::policy::{EnvRule, Policy};
+use crate::request::{Operation, Request};
+use crate::rules::{BINDING_UNBOUND, OBJECT_UNKNOWN_VERSION, RULES};
+use crate::shown::Shown;
+use crate::subject::Subject;
+use crate::violation::Violation;
+use crate::world::{Lookup, Namespace, Query, World};
+
+/// A policy, ready to judge.
+#[derive(Debug)]
+pub struct Engine {
+    policy: Policy,
+}
+
+impl Engine {
+    /// An engine for a policy.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self { policy }
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Judges one request.
+    pub fn judge(&self, request: &Request<'_>, world: &dyn World) -> Judgement {
+        let kind = match kind::recognise(request.group, request.version, request.kind) {
+            Recognised::Known(kind) => kind,
+            Recognised::Foreign => return Judgement::default(),
+            Recognised::UnknownKind | Recognised::UnknownVersion(_) => {
+                return self.answer(request, None, vec![unknown_version(request)], BTreeSet::new());
+            }
+        };
+        let mut unanswered = BTreeSet::new();
+        match request.operation {
+            Operation::Connect | Operation::Delete => Judgement::default(),
+            Operation::Create | Operation::Update => {
+                let Some(object) = request.object else { return Judgement::default() };
+                let old = request.old_object.filter(|_| request.operation == Operation::Update);
+                if old.is_some_and(|old| says_the_same(old, object)) {
+                    return Judgement::default();
+                }
+                let (binding, mut found) = self.violations(kind, request, object, old, world, &mut unanswered);
+                if let Some(old) = old {
+                    let mut forgotten = BTreeSet::new();
+                    let (_, before) = self.violations(kind, request, old, Some(object), world, &mut forgotten);
+                    found.retain(|violation| !before.iter().any(|had| had.is_same(violation)));
+                }
+                self.answer(request, binding.as_ref(), found, unanswered)
+            }
+        }
+    }
+
+    fn violations(
+        &self,
+        kind: Kind,
+        request: &Request<'_>,
+        object: &Value,
+        other: Option<&Value>,
+        world: &dyn World,
+        unanswered: &mut BTreeSet<Query>,
+    ) -> (Option<Binding>, Vec<Violation>) {
+        let mut found = Vec::new();
+        let subject = Subject::read(kind, object);
+        let namespace = if kind.is_cluster_scoped() { "" } else { request.namespace };
+        let binding = match self.binding_of(namespace, world) {
+            Lookup::Found(binding) => binding,
+            Lookup::Absent => None,
+            Lookup::Unknown => {
+                unanswered.insert(Query::Namespace(namespace.to_owned()));
+                None
+            }
+        };
+        if binding.is_none() && !kind.is_cluster_scoped() {
+            found.push(unbound(namespace));
+        }
+        let context =
+            Context::new(&self.policy, request, kind, object, other, &subject, namespace, binding.as_ref(), world);
+        for rule in RULES {
+            if rule.kinds.is_empty() || rule.kinds.contains(&kind) {
+                (rule.check)(&context, &mut found);
+            }
+        }
+        unanswered.extend(context.into_unanswered());
+        (binding, found)
+    }
+
+    /// Who a namespace is: bound by the policy, or by its labels.
+    pub fn binding_of(&self, namespace: &str, world: &dyn World) -> Lookup<Option<Binding>> {
+        if let Some(binding) = self.policy.namespaces.get(namespace) {
+            return Lookup::Found(Some(binding.clone()));
+        }
+        match world.namespace(namespace) {
+            Lookup::Found(found) => Lookup::Found(self.bound_by_labels(&found)),
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unknown => Lookup::Unknown,
+        }
+    }
+
+    fn bound_by_labels(&self, namespace: &Namespace) -> Option<Binding> {
+        let rule = &self.policy.binding;
+        let team = namespace.labels.get(&rule.team_label).filter(|team| is_dns_label(team))?;
+        if rule.reserved_teams.contains(team) {
+            return None;
+        }
+        let env = match &rule.env {
+            EnvRule::Value(value) => value,
+            EnvRule::Label { label, values } => namespace
+                .labels
+                .get(label)
+                .filter(|env| is_dns_label(env) && (values.is_empty() || values.contains(env)))?,
+        };
+        Some(Binding { env: Part::Is(env.as_str().into()), team: Part::Is(team.as_str().into()) })
+    }
+
+    fn answer(
+        &self,
+        _request: &Request<'_>,
+        binding: Option<&Binding>,
+        found: Vec<Violation>,
+        unanswered: BTreeSet<Query>,
+    ) -> Judgement {
+        let env = binding.and_then(|binding| binding.env.value());
+        let mut violations: Vec<Judged> = found
+            .into_iter()
+            .map(|violation| Judged { action: self.policy.action(violation.rule, env), violation, excused_by: None })
+            .filter(|judged| judged.action > Action::Allow)
+            .collect();
+        violations.sort_by_key(|judged| std::cmp::Reverse(judged.action));
+        Judgement { violations, unanswered: unanswered.into_iter().collect() }
+    }
+}
+
+/// Whether nothing but metadata and status differs.
+fn says_the_same(old: &Value, new: &Value) -> bool {
+    let rest = |object: &Value| -> Vec<(String, Value)> {
+        object
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(field, _)| !matches!(field.as_str(), "metadata" | "status"))
+            .map(|(field, value)| (field.clone(), value.clone()))
+            .collect()
+    };
+    rest(old) == rest(new)
+}
+
+/// Whether `text` is a DNS label (RFC 1123): 1 to 63 of `a-z0-9-`, no hyphen at either end.
+fn is_dns_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn unbound(namespace: &str) -> Violation {
+    let message = match namespace {
+        "" => "no namespace is named, so nobody's grants count".to_owned(),
+        name => format!("namespace {} is bound to no environment and team", Shown(name)),
+    };
+    Violation::new(&BINDING_UNBOUND, Path::of(&["metadata", "namespace"]), namespace, message)
+        .cure("let an administrator label the namespace, or name it in the policy")
+}
+
+fn unknown_version(request: &Request<'_>) -> Violation {
+    let shown = format!("{}/{} {}", request.group, request.version, request.kind);
+    Violation::new(
+        &OBJECT_UNKNOWN_VERSION,
+        Path::of(&["apiVersion"]),
+        shown.as_str(),
+        format!("{} can't be read by this release of keystile", Shown(&shown)),
+    )
+    .cure("write it in a version that is known, or update keystile")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::name::NamePattern;
+    use crate::policy::{AccessSet, Admins, BindingRule, ByEnv, Grant, Provider, ProviderEntry};
+    use crate::world::Snapshot;
+
+    /// The ten-line policy of docs: one region, `/{env}/{team}/**` to read.
+    fn policy() -> Policy {
+        Policy {
+            name: "default".to_owned(),
+            binding: BindingRule {
+                team_label: "team".to_owned(),
+                reserved_teams: Vec::new(),
+                env: EnvRule::Label { label: "env".to_owned(), values: Vec::new() },
+            },
+            namespaces: BTreeMap::new(),
+            admins: Admins::default(),
+            providers: vec![ProviderEntry {
+                provider: Provider::Aws {
+                    services: vec!["SecretsManager".to_owned()],
+                    accounts: vec!["111111111111".to_owned()],
+                    regions: vec!["eu-west-1".to_owned()],
+                    replica_regions: Vec::new(),
+                },
+                grants: vec![Grant {
+                    names: NamePattern::parse("/{env}/{team}/**", '/').unwrap(),
+                    access: ByEnv::all(AccessSet { read: true, ..AccessSet::default() }),
+                    teams: None,
+                    stores: None,
+                }],
+            }],
+            stores: crate::policy::StoreSettings::default(),
+            generators: ByEnv::default(),
+            status_writers: Vec::new(),
+            kms: crate::policy::KmsSettings::default(),
+            rotation_max_age: ByEnv::all(Duration::from_secs(90 * 86_400)),
+            refresh_max_interval: ByEnv::default(),
+            min_recovery_window: ByEnv::default(),
+            required_tags: ByEnv::default(),
+            inventory_max_age: ByEnv::default(),
+            actions: BTreeMap::new(),
+            exceptions: Vec::new(),
+        }
+    }
+
+    fn external_secret(key: &str) -> Value {
+        json!({
+            "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
+            "metadata": {"name": "db", "namespace": "a"},
+            "spec": {
+                "secretStoreRef": {"kind": "ClusterSecretStore", "name": "aws"},
+                "data": [{"secretKey": "p", "remoteRef": {"key": key}}],
+            },
+        })
+    }
+
+    fn world() -> Snapshot {
+        let mut world = Snapshot::complete();
+        world.insert(Arc::new(json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": "a", "labels": {"team": "team-a", "env": "prod"}},
+        })));
+        world.insert(Arc::new(json!({
+            "apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore",
+            "metadata": {"name": "aws"},
+            "spec": {"provider": {"aws": {"service": "SecretsManager", "region": "eu-west-1"}}},
+        })));
+        world
+    }
+
+    fn ids(judgement: &Judgement) -> Vec<&'static str> {
+        judgement.violations.iter().map(|judged| judged.violation.rule.id).collect()
+    }
+
+    #[test]
+    fn a_name_in_the_grant_passes_and_a_neighbours_is_refused() {
+        let engine = Engine::new(policy());
+        let judge = |key: &str| {
+            let object = external_secret(key);
+            engine.judge(&Request::offline(&object, "", Timestamp::UNIX_EPOCH), &world())
+        };
+        assert!(!judge("/prod/team-a/db").is_denied());
+        let refused = judge("/prod/team-b/db");
+        assert_eq!(ids(&refused), ["key-outside-grant"]);
+        assert_eq!(
+            refused.violations[0].violation.to_string(),
+            "spec.data[0].remoteRef.key: \"/prod/team-b/db\" is outside of what is granted; \
+             env=prod team=team-a may read /prod/team-a/** (key-outside-grant)"
+        );
+    }
+
+    #[test]
+    fn an_update_may_keep_what_was_wrong_but_not_add_to_it() {
+        let engine = Engine::new(policy());
+        let old = external_secret("/prod/team-b/db");
+        let judge = |new: &Value| {
+            let mut request = Request::offline(new, "", Timestamp::UNIX_EPOCH);
+            request.operation = Operation::Update;
+            request.old_object = Some(&old);
+            ids(&engine.judge(&request, &world()))
+        };
+        let mut kept = old.clone();
+        kept["spec"]["refreshInterval"] = json!("1h");
+        assert!(judge(&kept).is_empty());
+        assert_eq!(judge(&external_secret("/prod/team-c/db")), ["key-outside-grant"]);
+    }
+}

@@ -1,0 +1,59 @@
+//! A value that is written once, or by environment.
+
+use std::collections::BTreeMap;
+
+/// A value for all environments, or one for each with a default.
+///
+/// An environment that the map leaves out and that no default covers is unsaid: `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByEnv<T> {
+    default: Option<T>,
+    by_env: BTreeMap<String, T>,
+}
+
+impl<T> Default for ByEnv<T> {
+    fn default() -> Self {
+        Self { default: None, by_env: BTreeMap::new() }
+    }
+}
+
+impl<T> ByEnv<T> {
+    /// One value for all environments.
+    pub fn all(value: T) -> Self {
+        Self { default: Some(value), by_env: BTreeMap::new() }
+    }
+
+    /// A value for each environment, and one for the others.
+    pub fn new(by_env: BTreeMap<String, T>, default: Option<T>) -> Self {
+        Self { default, by_env }
+    }
+
+    /// The value in one environment.
+    pub fn get(&self, env: &str) -> Option<&T> {
+        self.by_env.get(env).or(self.default.as_ref())
+    }
+
+    /// The value in `env`; without one (a cluster-scoped object that reaches every environment) the
+    /// strictest of all. `stricter` chooses between two.
+    pub fn strictest<'v>(&'v self, env: Option<&str>, stricter: impl Fn(&'v T, &'v T) -> &'v T) -> Option<&'v T> {
+        match env {
+            Some(env) => self.get(env),
+            None => self.by_env.values().chain(&self.default).reduce(stricter),
+        }
+    }
+
+    /// Every value that is written.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.by_env.values().chain(&self.default)
+    }
+
+    /// The environments that are named.
+    pub fn envs(&self) -> impl Iterator<Item = &str> {
+        self.by_env.keys().map(String::as_str)
+    }
+
+    /// Whether nothing is written.
+    pub fn is_unsaid(&self) -> bool {
+        self.default.is_none() && self.by_env.is_empty()
+    }
+}

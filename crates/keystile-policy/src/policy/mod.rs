@@ -1,0 +1,273 @@
+//! The policy in force: resolved, complete, without a reference to the text it came from.
+//!
+//! `document` reads the text (a `SecretPolicy`), resolves the profile and checks it; the rest of the
+//! crate reads only this.
+
+pub mod by_env;
+pub mod document;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+use crate::binding::Binding;
+use crate::judgement::Action;
+use crate::name::{NamePattern, TextPattern};
+pub use by_env::ByEnv;
+
+/// A policy.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// `metadata.name` of the document.
+    pub name: String,
+    /// Who a namespace is.
+    pub binding: BindingRule,
+    /// Namespaces bound by name; they win over labels.
+    pub namespaces: BTreeMap<String, Binding>,
+    /// Who may touch guarded labels and cluster-scoped kinds.
+    pub admins: Admins,
+    /// Where secrets may be, and what is granted there.
+    pub providers: Vec<ProviderEntry>,
+    /// What stores may use.
+    pub stores: StoreSettings,
+    /// Kinds of generators that may be used and made.
+    pub generators: ByEnv<Vec<String>>,
+    /// Service accounts (`namespace/name`) that may write the status of PushSecrets.
+    pub status_writers: Vec<String>,
+    /// What KMS keys may be used.
+    pub kms: KmsSettings,
+    /// The longest time between two rotations.
+    pub rotation_max_age: ByEnv<Duration>,
+    /// The longest time between two refreshes of an ExternalSecret.
+    pub refresh_max_interval: ByEnv<Duration>,
+    /// The shortest recovery window of a deletion.
+    pub min_recovery_window: ByEnv<Duration>,
+    /// Tags that a managed secret must have.
+    pub required_tags: ByEnv<Vec<String>>,
+    /// How old the inventory may be to count.
+    pub inventory_max_age: ByEnv<Duration>,
+    /// What broken rules do: by rule id, group (`key`) or `all`; the longest wins.
+    pub actions: BTreeMap<String, ByEnv<Action>>,
+    /// What is excused.
+    pub exceptions: Vec<Exception>,
+}
+
+/// How labels bind a namespace.
+#[derive(Clone, Debug, Default)]
+pub struct BindingRule {
+    /// The label that holds the team.
+    pub team_label: String,
+    /// Values of the team label that bind nothing.
+    pub reserved_teams: Vec<String>,
+    /// Where the environment comes from.
+    pub env: EnvRule,
+}
+
+/// Where the environment of a namespace comes from.
+#[derive(Clone, Debug)]
+pub enum EnvRule {
+    /// A label, with the values that it may have.
+    Label {
+        /// The label.
+        label: String,
+        /// Its values; empty = the policy names none, and every DNS label is one.
+        values: Vec<String>,
+    },
+    /// The cluster is all of one environment.
+    Value(String),
+}
+
+impl Default for EnvRule {
+    fn default() -> Self {
+        Self::Label { label: String::new(), values: Vec::new() }
+    }
+}
+
+/// Who may do what only administrators do.
+#[derive(Clone, Debug, Default)]
+pub struct Admins {
+    /// Groups of the API server's users.
+    pub groups: Vec<String>,
+    /// Further guarded labels of Namespaces, beside those of the binding.
+    pub labels: Vec<String>,
+}
+
+/// One entry of `providers`: where secrets are, and what of them is granted.
+#[derive(Clone, Debug)]
+pub struct ProviderEntry {
+    /// Where.
+    pub provider: Provider,
+    /// What.
+    pub grants: Vec<Grant>,
+}
+
+/// Where secrets are, in a store's own words.
+#[derive(Clone, Debug)]
+pub enum Provider {
+    /// AWS.
+    Aws {
+        /// `SecretsManager`, `ParameterStore`.
+        services: Vec<String>,
+        /// Account ids.
+        accounts: Vec<String>,
+        /// Regions that stores may name.
+        regions: Vec<String>,
+        /// Regions that secrets may be replicated to.
+        replica_regions: Vec<String>,
+    },
+    /// HashiCorp Vault.
+    Vault {
+        /// The server's URL.
+        server: String,
+        /// Mounts of the KV engine.
+        paths: Vec<String>,
+        /// `v1` or `v2`.
+        version: String,
+        /// Vault namespaces; the empty text = none.
+        namespaces: Vec<String>,
+        /// Mount paths of the Kubernetes authentication method.
+        mount_paths: Vec<String>,
+    },
+    /// GCP Secret Manager.
+    Gcp {
+        /// Project ids.
+        projects: Vec<String>,
+    },
+    /// Secrets of a Kubernetes cluster.
+    Kubernetes {
+        /// URLs of API servers.
+        servers: Vec<String>,
+        /// Namespaces there.
+        remote_namespaces: Vec<String>,
+    },
+}
+
+/// Names, and what may be done with them.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The names.
+    pub names: NamePattern,
+    /// What may be done.
+    pub access: ByEnv<AccessSet>,
+    /// The teams that have the grant; `None` = every team.
+    pub teams: Option<Vec<String>>,
+    /// The stores through which it counts; `None` = every store that fits.
+    pub stores: Option<Vec<GrantedStore>>,
+}
+
+/// A store through which a grant counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantedStore {
+    /// Its kind.
+    pub kind: crate::subject::store::StoreKind,
+    /// Its name.
+    pub name: String,
+}
+
+/// What is done with a remote secret. None implies another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// Its value, properties or tags are read.
+    Read,
+    /// It is made or changed.
+    Write,
+    /// It is destroyed.
+    Delete,
+}
+
+/// A set of [`Access`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccessSet {
+    /// Read.
+    pub read: bool,
+    /// Write.
+    pub write: bool,
+    /// Delete.
+    pub delete: bool,
+}
+
+impl AccessSet {
+    /// Whether `access` is in the set.
+    #[must_use]
+    pub fn has(self, access: Access) -> bool {
+        match access {
+            Access::Read => self.read,
+            Access::Write => self.write,
+            Access::Delete => self.delete,
+        }
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { read: self.read && other.read, write: self.write && other.write, delete: self.delete && other.delete }
+    }
+}
+
+/// What stores may use.
+#[derive(Clone, Debug, Default)]
+pub struct StoreSettings {
+    /// Service accounts in a SecretStore's own namespace.
+    pub service_accounts: ByEnv<Vec<TextPattern>>,
+    /// IAM and Vault roles.
+    pub roles: ByEnv<Vec<TextPattern>>,
+    /// Values of `spec.controller`; the empty text = the default controller.
+    pub controllers: ByEnv<Vec<String>>,
+    /// What a ClusterSecretStore may use; `None` = there are none.
+    pub cluster: Option<ClusterStoreSettings>,
+}
+
+/// What a ClusterSecretStore may use.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterStoreSettings {
+    /// The environment whose values and actions count for cluster stores.
+    pub env: Option<String>,
+    /// Service accounts, `namespace/name`.
+    pub service_accounts: Vec<String>,
+    /// IAM and Vault roles.
+    pub roles: Vec<TextPattern>,
+}
+
+/// What KMS keys may be used.
+#[derive(Clone, Debug, Default)]
+pub struct KmsSettings {
+    /// Accounts that keys may be of; empty = those of the provider.
+    pub accounts: ByEnv<Vec<String>>,
+    /// Aliases (`alias/…`) that may be used; empty with `keys` empty = any customer-managed key.
+    pub aliases: ByEnv<Vec<TextPattern>>,
+    /// Key ids and ARNs that may be used.
+    pub keys: ByEnv<Vec<String>>,
+}
+
+/// One object that is excused from one rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// The rule's id.
+    pub rule: String,
+    /// The object's namespace; `None` for a cluster-scoped one.
+    pub namespace: Option<String>,
+    /// The object's kind.
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
+    /// For rules about names and roles: the one value (as [`crate::Violation::about`] has it).
+    pub value: Option<String>,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it counts.
+    pub expires: Date,
+}
+
+impl Policy {
+    /// What a broken `rule` does in `env` (`None` = any environment: the strictest).
+    #[must_use]
+    pub fn action(&self, rule: &crate::rules::Rule, env: Option<&str>) -> Action {
+        [rule.id, rule.group(), "all"]
+            .iter()
+            .find_map(|id| self.actions.get(*id)?.strictest(env, |a, b| a.max(b)).copied())
+            .unwrap_or(rule.default_action)
+    }
+}

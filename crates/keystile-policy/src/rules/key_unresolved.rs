@@ -1,0 +1,55 @@
+//! A reference whose effective key is not known.
+
+use super::Rule;
+use crate::context::Context;
+use crate::judgement::Action;
+use crate::kind::Kind;
+use crate::shown::Shown;
+use crate::subject::StoreTarget;
+use crate::violation::Violation;
+use crate::world::Lookup;
+
+/// See the rule's texts.
+pub static KEY_UNRESOLVED: Rule = Rule {
+    id: "key-unresolved",
+    summary: "A reference goes through a store that is not there or not known, so what it reads is not known.",
+    why: "The store's prefix, region and role decide which secret is read. A store that is made later would decide it then.",
+    example: "spec:\n  secretStoreRef: {kind: SecretStore, name: not-made-yet}",
+    instead: "Create the store first; offline, hand it in with --world or check it in the same run.",
+    references: &["https://external-secrets.io/latest/api/externalsecret/"],
+    default_action: Action::Deny,
+    kinds: &[Kind::ExternalSecret, Kind::ClusterExternalSecret, Kind::PushSecret, Kind::ClusterPushSecret],
+    check,
+};
+
+fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
+    for resolved in &context.resolved {
+        let path = &resolved.reference.path;
+        let violation = match (&resolved.reference.store, &resolved.store) {
+            (StoreTarget::Missing, _) => {
+                Violation::new(&KEY_UNRESOLVED, path, "", "no store is named for this reference")
+                    .cure("name one in secretStoreRef")
+            }
+            (StoreTarget::UnknownKind { kind, path }, _) => {
+                Violation::new(&KEY_UNRESOLVED, path, *kind, format!("{} is no kind of store", Shown(kind)))
+                    .cure("use SecretStore or ClusterSecretStore")
+            }
+            (StoreTarget::Named { kind, name, path }, Lookup::Absent) => {
+                Violation::new(&KEY_UNRESOLVED, path, *name, format!("there is no {} {}", kind.as_str(), Shown(name)))
+                    .cure("create the store first")
+            }
+            (StoreTarget::Named { kind, name, path }, Lookup::Unknown) => Violation::new(
+                &KEY_UNRESOLVED,
+                path,
+                *name,
+                format!("{} {} is not known here", kind.as_str(), Shown(name)),
+            )
+            .cure("hand the store in, as a file of the same run or with --world")
+            .not_evaluated(),
+            (StoreTarget::Named { .. }, Lookup::Found(_)) | (StoreTarget::ByLabel { .. }, _) => continue,
+        };
+        if !out.iter().any(|other| other.is_same(&violation)) {
+            out.push(violation);
+        }
+    }
+}

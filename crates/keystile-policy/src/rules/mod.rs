@@ -1,0 +1,79 @@
+//! The rules: one file each, with what it does, why it matters, an example and what to use instead.
+//! The reference page is generated from these texts.
+
+mod binding_unbound;
+mod key_outside_grant;
+mod key_unresolved;
+mod object_unknown_version;
+
+use crate::context::Context;
+use crate::judgement::Action;
+use crate::kind::Kind;
+use crate::violation::Violation;
+
+pub use binding_unbound::BINDING_UNBOUND;
+pub use key_outside_grant::KEY_OUTSIDE_GRANT;
+pub use key_unresolved::KEY_UNRESOLVED;
+pub use object_unknown_version::OBJECT_UNKNOWN_VERSION;
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Kebab-case, begins with its group, describes what is found; never changes once released.
+    pub id: &'static str,
+    /// What it refuses: one sentence.
+    pub summary: &'static str,
+    /// Why it matters: what a tenant could do without it.
+    pub why: &'static str,
+    /// The smallest object (or part of one) that breaks it, as YAML.
+    pub example: &'static str,
+    /// What to write instead.
+    pub instead: &'static str,
+    /// Where the facts come from.
+    pub references: &'static [&'static str],
+    /// What it does unless the policy says otherwise.
+    pub default_action: Action,
+    /// The kinds that it looks at; empty = every one.
+    pub kinds: &'static [Kind],
+    /// Looks at one object. [`none`] for a rule that the engine itself answers.
+    pub check: fn(&Context<'_>, &mut Vec<Violation>),
+}
+
+impl Rule {
+    /// The group: the id up to the first hyphen.
+    #[must_use]
+    pub fn group(&self) -> &'static str {
+        self.id.split('-').next().unwrap_or(self.id)
+    }
+}
+
+/// A check that finds nothing: the engine answers the rule before objects are read.
+pub fn none(_: &Context<'_>, _: &mut Vec<Violation>) {}
+
+/// Every rule, by group, then id.
+pub static RULES: &[&Rule] = &[&BINDING_UNBOUND, &KEY_OUTSIDE_GRANT, &KEY_UNRESOLVED, &OBJECT_UNKNOWN_VERSION];
+
+/// The rule with this id.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_sorted_documented_and_named_by_group() {
+        for pair in RULES.windows(2) {
+            assert!(pair[0].id < pair[1].id, "{} comes after {}", pair[0].id, pair[1].id);
+        }
+        for rule in RULES {
+            assert!(rule.id.contains('-'), "{} has no group", rule.id);
+            assert!(rule.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", rule.id);
+            for text in [rule.summary, rule.why, rule.example, rule.instead] {
+                assert!(!text.trim().is_empty(), "{} lacks documentation", rule.id);
+            }
+        }
+    }
+}

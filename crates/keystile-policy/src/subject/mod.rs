@@ -1,0 +1,79 @@
+//! What an object says about secrets: its references, stores, settings, each with its field path.
+//!
+//! Reading is the only place that knows the shapes of the kinds; rules see what was read. A value of
+//! the wrong type is never skipped: it is a [`Fault`].
+
+pub mod reference;
+pub mod store;
+
+use serde_json::Value;
+
+use crate::field_path::FieldPath;
+use crate::world::{GeneratorId, StoreId, StoredObject};
+
+pub use reference::{Names, Reference, StoreTarget};
+
+/// A place of the object that can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub path: FieldPath,
+    /// What was expected, and the type that is there.
+    pub message: String,
+}
+
+/// What an object says about secrets.
+#[derive(Debug, Default)]
+pub struct Subject<'o> {
+    /// What it reads, writes and deletes, in the object's order.
+    pub references: Vec<Reference<'o>>,
+    /// The generators that it uses.
+    pub generators: Vec<reference::GeneratorRef<'o>>,
+    /// The store that it is.
+    pub store: Option<Box<store::StoreFacts>>,
+    /// What can't be read.
+    pub faults: Vec<Fault>,
+}
+
+impl<'o> Subject<'o> {
+    /// Reads an object of a known kind.
+    #[must_use]
+    pub fn read(kind: crate::Kind, object: &'o Value) -> Self {
+        let mut subject = Self::default();
+        match kind {
+            crate::Kind::ExternalSecret => reference::read_external_secret(object, &mut subject),
+            crate::Kind::SecretStore | crate::Kind::ClusterSecretStore => {
+                subject.store = Some(Box::new(store::StoreFacts::read(object)));
+            }
+            // Filled in kind by kind.
+            _ => {}
+        }
+        subject
+    }
+}
+
+/// Whether a stored object refers to a store, by name or by label.
+#[must_use]
+pub fn refers_to_store(object: &StoredObject, id: &StoreId) -> bool {
+    let subject = Subject::read(object.kind, &object.object);
+    subject.references.iter().any(|reference| match &reference.store {
+        StoreTarget::Named { kind, name, .. } => {
+            *kind == id.kind && *name == id.name && (id.namespace.is_empty() || id.namespace == object.namespace)
+        }
+        StoreTarget::ByLabel { kind, .. } => {
+            *kind == id.kind && (id.namespace.is_empty() || id.namespace == object.namespace)
+        }
+        StoreTarget::Missing | StoreTarget::UnknownKind { .. } => false,
+    })
+}
+
+/// Whether a stored object refers to a generator.
+#[must_use]
+pub fn refers_to_generator(object: &StoredObject, id: &GeneratorId) -> bool {
+    let subject = Subject::read(object.kind, &object.object);
+    subject.generators.iter().any(|generator| {
+        generator.kind == id.kind
+            && generator.name == id.name
+            && (id.namespace.is_empty() || id.namespace == object.namespace)
+    })
+}

@@ -3,6 +3,7 @@
 //! Reading is the only place that knows the shapes of the kinds; rules see what was read. A value of
 //! the wrong type is never skipped: it is a [`Fault`].
 
+pub mod managed;
 pub mod reference;
 pub mod store;
 
@@ -29,6 +30,8 @@ pub struct Subject<'o> {
     pub references: Vec<Reference<'o>>,
     /// The generators that it uses.
     pub generators: Vec<reference::GeneratorRef<'o>>,
+    /// The managed secrets that it makes or changes.
+    pub managed: Vec<managed::ManagedSecret<'o>>,
     /// The store that it is.
     pub store: Option<Box<store::StoreFacts>>,
     /// What can't be read.

@@ -137,7 +137,7 @@ impl<'c> Context<'c> {
     where
         'c: 's,
     {
-        provider::fitting(store, &self.policy.providers).flat_map(move |entry| {
+        provider::fitting(store, &self.policy.providers, self.env()).flat_map(move |entry| {
             entry
                 .grants
                 .iter()

@@ -190,7 +190,6 @@ fn unknown_version(request: &Request<'_>) -> Violation {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -199,7 +198,7 @@ mod tests {
 
     use super::*;
     use crate::name::NamePattern;
-    use crate::policy::{AccessSet, Admins, BindingRule, ByEnv, Grant, Provider, ProviderEntry};
+    use crate::policy::{AccessSet, BindingRule, ByEnv, Grant, Provider, ProviderEntry};
     use crate::world::Snapshot;
 
     /// The ten-line policy of docs: one region, `/{env}/{team}/**` to read.
@@ -211,14 +210,12 @@ mod tests {
                 reserved_teams: Vec::new(),
                 env: EnvRule::Label { label: "env".to_owned(), values: Vec::new() },
             },
-            namespaces: BTreeMap::new(),
-            admins: Admins::default(),
             providers: vec![ProviderEntry {
                 provider: Provider::Aws {
-                    services: vec!["SecretsManager".to_owned()],
-                    accounts: vec!["111111111111".to_owned()],
-                    regions: vec!["eu-west-1".to_owned()],
-                    replica_regions: Vec::new(),
+                    services: ByEnv::all(vec!["SecretsManager".to_owned()]),
+                    accounts: ByEnv::all(vec!["111111111111".to_owned()]),
+                    regions: ByEnv::all(vec!["eu-west-1".to_owned()]),
+                    replica_regions: ByEnv::default(),
                 },
                 grants: vec![Grant {
                     names: NamePattern::parse("/{env}/{team}/**", '/').unwrap(),
@@ -227,17 +224,8 @@ mod tests {
                     stores: None,
                 }],
             }],
-            stores: crate::policy::StoreSettings::default(),
-            generators: ByEnv::default(),
-            status_writers: Vec::new(),
-            kms: crate::policy::KmsSettings::default(),
             rotation_max_age: ByEnv::all(Duration::from_secs(90 * 86_400)),
-            refresh_max_interval: ByEnv::default(),
-            min_recovery_window: ByEnv::default(),
-            required_tags: ByEnv::default(),
-            inventory_max_age: ByEnv::default(),
-            actions: BTreeMap::new(),
-            exceptions: Vec::new(),
+            ..Policy::default()
         }
     }
 

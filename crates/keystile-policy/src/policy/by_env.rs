@@ -42,6 +42,16 @@ impl<T> ByEnv<T> {
         }
     }
 
+    /// Whether the value in `env` is as `is_it` asks; without an environment, whether every value is.
+    /// What is unsaid never is. (A document that was read has no gaps where a list is allowed: what it
+    /// leaves out is filled from the profile.)
+    pub fn holds(&self, env: Option<&str>, is_it: impl Fn(&T) -> bool) -> bool {
+        match env {
+            Some(env) => self.get(env).is_some_and(is_it),
+            None => !self.is_unsaid() && self.values().all(is_it),
+        }
+    }
+
     /// Every value that is written.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.by_env.values().chain(&self.default)
@@ -55,5 +65,30 @@ impl<T> ByEnv<T> {
     /// Whether nothing is written.
     pub fn is_unsaid(&self) -> bool {
         self.default.is_none() && self.by_env.is_empty()
+    }
+}
+
+impl<T> ByEnv<Vec<T>> {
+    /// Whether the list of `env` has an item as `is_it` asks; without an environment, whether the list
+    /// of every environment has one.
+    pub fn allows(&self, env: Option<&str>, is_it: impl Fn(&T) -> bool) -> bool {
+        self.holds(env, |list| list.iter().any(&is_it))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_environment_only_what_every_environment_allows_is_allowed() {
+        let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<String>>();
+        let regions = ByEnv::new(BTreeMap::from([("prod".to_owned(), list(&["eu", "us"]))]), Some(list(&["eu"])));
+        let allows = |env: Option<&str>, region: &str| regions.allows(env, |item| item == region);
+        assert!(allows(Some("prod"), "us"));
+        assert!(!allows(Some("dev"), "us"));
+        assert!(allows(None, "eu"));
+        assert!(!allows(None, "us"));
+        assert!(!ByEnv::<Vec<String>>::default().allows(None, |_| true), "unsaid allows nothing");
     }
 }

@@ -16,8 +16,8 @@ use crate::judgement::Action;
 use crate::name::{NamePattern, TextPattern};
 pub use by_env::ByEnv;
 
-/// A policy.
-#[derive(Clone, Debug)]
+/// A policy. The default one binds no namespace and grants nothing.
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// `metadata.name` of the document.
     pub name: String,
@@ -34,7 +34,7 @@ pub struct Policy {
     /// Kinds of generators that may be used and made.
     pub generators: ByEnv<Vec<String>>,
     /// Service accounts (`namespace/name`) that may write the status of PushSecrets.
-    pub status_writers: Vec<String>,
+    pub status_writers: ByEnv<Vec<String>>,
     /// What KMS keys may be used.
     pub kms: KmsSettings,
     /// The longest time between two rotations.
@@ -108,38 +108,38 @@ pub enum Provider {
     /// AWS.
     Aws {
         /// `SecretsManager`, `ParameterStore`.
-        services: Vec<String>,
+        services: ByEnv<Vec<String>>,
         /// Account ids.
-        accounts: Vec<String>,
+        accounts: ByEnv<Vec<String>>,
         /// Regions that stores may name.
-        regions: Vec<String>,
+        regions: ByEnv<Vec<String>>,
         /// Regions that secrets may be replicated to.
-        replica_regions: Vec<String>,
+        replica_regions: ByEnv<Vec<String>>,
     },
     /// HashiCorp Vault.
     Vault {
         /// The server's URL.
-        server: String,
+        server: ByEnv<String>,
         /// Mounts of the KV engine.
-        paths: Vec<String>,
+        paths: ByEnv<Vec<String>>,
         /// `v1` or `v2`.
-        version: String,
+        version: ByEnv<String>,
         /// Vault namespaces; the empty text = none.
-        namespaces: Vec<String>,
+        namespaces: ByEnv<Vec<String>>,
         /// Mount paths of the Kubernetes authentication method.
-        mount_paths: Vec<String>,
+        mount_paths: ByEnv<Vec<String>>,
     },
     /// GCP Secret Manager.
     Gcp {
         /// Project ids.
-        projects: Vec<String>,
+        projects: ByEnv<Vec<String>>,
     },
     /// Secrets of a Kubernetes cluster.
     Kubernetes {
         /// URLs of API servers.
-        servers: Vec<String>,
+        servers: ByEnv<Vec<String>>,
         /// Namespaces there.
-        remote_namespaces: Vec<String>,
+        remote_namespaces: ByEnv<Vec<String>>,
     },
 }
 

@@ -30,20 +30,25 @@ pub enum KeyFault {
     ProviderNotJudged(String),
 }
 
-/// Whether a store fits an entry of the policy as a whole: its service, region, account, server.
+/// Whether a store fits an entry of the policy as a whole: its service, region, account, server, as the
+/// entry has them in `env` (`None` = in every environment).
 #[must_use]
-pub fn fits(store: &StoreFacts, provider: &Provider) -> bool {
+pub fn fits(store: &StoreFacts, provider: &Provider, env: Option<&str>) -> bool {
     match (&store.provider, provider) {
         (StoreProvider::Aws(store), Provider::Aws { services, accounts, regions, .. }) => {
-            services.iter().any(|service| **service == *store.service)
-                && regions.iter().any(|region| **region == *store.region)
-                && store.account().is_none_or(|account| accounts.iter().any(|allowed| allowed == account))
+            services.allows(env, |service| **service == *store.service)
+                && regions.allows(env, |region| **region == *store.region)
+                && store.account().is_none_or(|account| accounts.allows(env, |allowed| allowed == account))
         }
         _ => false,
     }
 }
 
-/// The entries of the policy that a store fits.
-pub fn fitting<'p>(store: &StoreFacts, entries: &'p [ProviderEntry]) -> impl Iterator<Item = &'p ProviderEntry> {
-    entries.iter().filter(|entry| fits(store, &entry.provider))
+/// The entries of the policy that a store fits in `env`.
+pub fn fitting<'p>(
+    store: &StoreFacts,
+    entries: &'p [ProviderEntry],
+    env: Option<&str>,
+) -> impl Iterator<Item = &'p ProviderEntry> {
+    entries.iter().filter(move |entry| fits(store, &entry.provider, env))
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod action;
+mod allowlists;
 mod changes;
 mod config_page;
 mod configuration;

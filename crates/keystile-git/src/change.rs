@@ -13,7 +13,7 @@ use keystile_scan::{Fingerprint, Match, Scratch};
 use rayon::prelude::*;
 
 use crate::coverage::{Coverage, GapKind, SkipReason};
-use crate::inspect::{Inspection, Inspector, Located};
+use crate::inspect::{Inspection, Inspector, Judged, Located};
 use crate::object::{Kind, ObjectId};
 use crate::progress::Progress;
 use crate::reader::{EntryKind, ObjectReader, TreeEntry};
@@ -199,7 +199,8 @@ impl<'a, 'r> Introductions<'a, 'r> {
         Self { reader, inspector, scratch: inspector.scanner.scratch(), seen: HashMap::new() }
     }
 
-    /// Scans all content that the `changes` add, each blob once, on all threads, and counts it.
+    /// Scans all content that the `changes` add, each blob once, on all threads, and counts it. What is added only
+    /// where the path excuses everything is left out.
     pub(crate) fn scan<'c>(
         &mut self,
         changes: impl Iterator<Item = &'c Changes>,
@@ -208,9 +209,12 @@ impl<'a, 'r> Introductions<'a, 'r> {
     ) {
         let mut blobs: Vec<(ObjectId, &BString)> = Vec::new();
         let mut known: HashSet<ObjectId> = HashSet::new();
+        let mut excused: Vec<(ObjectId, &BString)> = Vec::new();
         for change in changes {
             for addition in &change.additions {
-                if known.insert(addition.blob) {
+                if self.inspector.scanner.excuses_path(addition.path.as_ref()) {
+                    excused.push((addition.blob, &addition.path));
+                } else if known.insert(addition.blob) {
                     blobs.push((addition.blob, &addition.path));
                 }
             }
@@ -232,6 +236,12 @@ impl<'a, 'r> Introductions<'a, 'r> {
             blobs.par_iter().map_init(|| inspector.scanner.scratch(), |scratch, blob| scan(scratch, blob)).collect()
         };
         coverage.blobs += blobs.len() as u64;
+        for (id, path) in excused {
+            if known.insert(id) {
+                coverage.blobs += 1;
+                coverage.skip(SkipReason::AllowlistedPath, path.to_string(), 0);
+            }
+        }
         for (id, path, result) in results {
             let seen = match result {
                 Ok((bytes, inspection)) => {
@@ -255,7 +265,8 @@ impl<'a, 'r> Introductions<'a, 'r> {
     pub(crate) fn of(&mut self, changes: &Changes, commit: &str, coverage: &mut Coverage) -> Vec<(BString, Located)> {
         let mut introduced = Vec::new();
         for addition in &changes.additions {
-            let mut found = self.findings(&addition.blob, addition.path.as_ref(), commit, coverage);
+            let judged = self.judged(&addition.blob, addition.path.as_ref(), commit, coverage);
+            let mut found = judged.count(coverage);
             if found.is_empty() {
                 continue;
             }
@@ -336,6 +347,13 @@ impl<'a, 'r> Introductions<'a, 'r> {
     }
 
     fn findings(&mut self, id: &ObjectId, path: &BStr, commit: &str, coverage: &mut Coverage) -> Vec<Located> {
+        self.judged(id, path, commit, coverage).found
+    }
+
+    fn judged(&mut self, id: &ObjectId, path: &BStr, commit: &str, coverage: &mut Coverage) -> Judged {
+        if self.inspector.scanner.excuses_path(path) {
+            return Judged::default();
+        }
         let seen = match self.seen.get(id) {
             Some(seen) => seen.clone(),
             None => {
@@ -351,12 +369,12 @@ impl<'a, 'r> Introductions<'a, 'r> {
             }
         };
         match seen {
-            Seen::Matches(inspection) => self.inspector.findings_at(&inspection, path, commit),
+            Seen::Matches(inspection) => self.inspector.judge_at(&inspection, path, commit),
             // Rules that look at paths alone need no content.
             Seen::Clean | Seen::Unread if self.inspector.scanner.has_path_rules() => {
-                self.inspector.findings_at(&Inspection::default(), path, commit)
+                self.inspector.judge_at(&Inspection::default(), path, commit)
             }
-            Seen::Clean | Seen::Unread => Vec::new(),
+            Seen::Clean | Seen::Unread => Judged::default(),
         }
     }
 

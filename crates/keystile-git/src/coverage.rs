@@ -29,6 +29,9 @@ pub struct Coverage {
     pub archive_entries_scanned: u64,
     /// Matches that a comment in their line excused (`keystile:allow`), counted in each version of a file.
     pub allowed_inline: u64,
+    /// Matches that an allowlist excuses for where they are: one of a rule by the path, or any by the commit. Counted
+    /// wherever they come in. What a global allowlist excuses by its path counts as [`SkipReason::AllowlistedPath`].
+    pub allowlisted: u64,
     /// Rules (by their index) whose expression could not be compiled when it was needed.
     pub failed_rules: BTreeSet<usize>,
     /// Left out on purpose, by reason. Does not make a scan incomplete.
@@ -46,7 +49,8 @@ pub enum SkipReason {
     Binary,
     /// Larger than the limit that was given.
     Size,
-    /// At a path that an allowlist of the configuration excuses.
+    /// At a path that a global allowlist excuses, whatever the rule. Of a history: blobs that are at no other path
+    /// in it. Of an archive: entries with a match.
     AllowlistedPath,
     /// Matched by an ignore file (work tree, directory).
     IgnoredPath,
@@ -116,7 +120,7 @@ pub enum GapKind {
 }
 
 /// How many examples are kept for each reason.
-const EXAMPLES: usize = 5;
+pub(crate) const EXAMPLES: usize = 5;
 
 impl Coverage {
     /// Counts something left out on purpose.
@@ -127,6 +131,18 @@ impl Coverage {
         if skipped.examples.len() < EXAMPLES {
             skipped.examples.push(what.into());
         }
+    }
+
+    /// Counts much that was left out on purpose, with the first few names.
+    pub fn skip_all(&mut self, reason: SkipReason, count: u64, bytes: u64, names: impl IntoIterator<Item = String>) {
+        if count == 0 {
+            return;
+        }
+        let skipped = self.skipped.entry(reason).or_default();
+        skipped.count += count;
+        skipped.bytes += bytes;
+        skipped.examples.extend(names);
+        skipped.examples.truncate(EXAMPLES);
     }
 
     /// Notes something in scope that could not be read.
@@ -154,6 +170,7 @@ impl Coverage {
         self.messages_scanned += other.messages_scanned;
         self.archive_entries_scanned += other.archive_entries_scanned;
         self.allowed_inline += other.allowed_inline;
+        self.allowlisted += other.allowlisted;
         self.failed_rules.extend(other.failed_rules);
         for (reason, more) in other.skipped {
             let skipped = self.skipped.entry(reason).or_default();

@@ -71,8 +71,8 @@ pub fn scan(
         }
     }
     let mut occurrences = Vec::new();
-    scan_files(inspector, &files, progress, &mut coverage, |listed, inspection, _| {
-        for (path, found) in inspector.findings_at(inspection, listed.path.as_ref(), "") {
+    scan_files(inspector, &files, progress, &mut coverage, |listed, inspection, coverage| {
+        for (path, found) in inspector.judge_at(inspection, listed.path.as_ref(), "").count(coverage) {
             let place = OccurrencePlace::File;
             occurrences.push(Occurrence { place, path, symlink: listed.symlink.clone(), found, in_head: None });
         }
@@ -99,7 +99,8 @@ fn cleaned(path: &Path) -> PathBuf {
 /// How many files are read before their results are handed on: what bounds the results that wait.
 const BATCH: usize = 4096;
 
-/// Reads `files` on all threads, counts them, and hands on, in their order, each that can be a finding.
+/// Reads `files` on all threads, counts them, and hands on, in their order, each that can be a finding. Those at a path
+/// that excuses everything are not read.
 pub(crate) fn scan_files(
     inspector: &Inspector,
     files: &[Listed],
@@ -146,6 +147,14 @@ pub(crate) fn scan_files(
 }
 
 fn read(inspector: &Inspector, scratch: &mut Scratch, listed: &Listed) -> std::io::Result<(u64, Inspection)> {
+    if inspector.scanner.excuses_path(listed.path.as_ref()) {
+        // Of the link itself, if it is one and not followed.
+        let metadata =
+            if listed.kind == ListedKind::Symlink { listed.open.symlink_metadata() } else { listed.open.metadata() };
+        let bytes = metadata.map_or(0, |metadata| metadata.len());
+        let skipped = vec![(SkipReason::AllowlistedPath, BString::default(), bytes)];
+        return Ok((bytes, Inspection { skipped, ..Inspection::default() }));
+    }
     if listed.kind == ListedKind::Symlink {
         // As git stores it: the content of a link is the path that it leads to.
         let target = bytes_of(&listed.open.read_link()?);

@@ -52,13 +52,13 @@ impl Inspection {
         !self.scan.matches.is_empty() || !self.entries.is_empty()
     }
 
-    /// Whether the content itself was left out (too large, or binary).
+    /// Whether the content itself was left out (too large, binary, or at a path that excuses everything).
     #[must_use]
     pub fn is_left_out(&self) -> bool {
         // Entries of an archive can be left out too; those have a path inside.
-        self.skipped
-            .iter()
-            .any(|(reason, inner, _)| inner.is_empty() && matches!(reason, SkipReason::Binary | SkipReason::Size))
+        self.skipped.iter().any(|(reason, inner, _)| {
+            inner.is_empty() && matches!(reason, SkipReason::Binary | SkipReason::Size | SkipReason::AllowlistedPath)
+        })
     }
 
     /// What was found, without what only content derived from this one needs.
@@ -94,6 +94,28 @@ impl Inspection {
 
 /// A match that is a finding at some place, with its path (that inside an archive included).
 pub type Located = (BString, Arc<Match>);
+
+/// What there is of a content at a place.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// The findings.
+    pub found: Vec<Located>,
+    /// Matches that an allowlist excuses there, without those at a path where everything is excused.
+    pub allowlisted: u64,
+    /// Paths of an archive's entries that have matches and where everything is excused.
+    pub left_out: Vec<BString>,
+}
+
+impl Judged {
+    /// Counts what was excused and gives the findings.
+    pub fn count(self, coverage: &mut Coverage) -> Vec<Located> {
+        coverage.allowlisted += self.allowlisted;
+        for path in self.left_out {
+            coverage.skip(SkipReason::AllowlistedPath, path.to_string(), 0);
+        }
+        self.found
+    }
+}
 
 impl Inspector {
     /// Scans `content`.
@@ -160,27 +182,41 @@ impl Inspector {
 
     /// The findings of `inspection` at a path in a commit (empty id: outside of history).
     pub fn findings_at(&self, inspection: &Inspection, path: &BStr, commit: &str) -> Vec<Located> {
-        let mut found = Vec::new();
-        self.judge(&inspection.scan.matches, path, commit, &mut found);
-        for (inner, matches) in &inspection.entries {
+        self.judge_at(inspection, path, commit).found
+    }
+
+    /// As [`Inspector::findings_at`], with what is excused there.
+    pub fn judge_at(&self, inspection: &Inspection, path: &BStr, commit: &str) -> Judged {
+        let mut judged = Judged::default();
+        self.judge(&inspection.scan.matches, path, commit, &mut judged);
+        // An archive at such a path is left out with all that is in it.
+        let is_excused = !inspection.entries.is_empty() && self.scanner.excuses_path(path);
+        for (inner, matches) in inspection.entries.iter().filter(|_| !is_excused) {
             let mut full = path.to_owned();
             full.push(b'!');
             full.extend_from_slice(inner);
-            self.judge(matches, full.as_ref(), commit, &mut found);
-        }
-        for found_path in self.scanner.judge_path(Place { path, commit }) {
-            found.push((path.to_owned(), Arc::new(found_path)));
-        }
-        found
-    }
-
-    fn judge(&self, matches: &[Arc<Match>], path: &BStr, commit: &str, found: &mut Vec<Located>) {
-        let verdicts = self.scanner.judge(matches, Place { path, commit });
-        for (found_here, verdict) in matches.iter().zip(verdicts) {
-            if verdict == Verdict::Finding {
-                found.push((path.to_owned(), found_here.clone()));
+            if self.judge(matches, full.as_ref(), commit, &mut judged) {
+                judged.left_out.push(full);
             }
         }
+        for found_path in self.scanner.judge_path(Place { path, commit }) {
+            judged.found.push((path.to_owned(), Arc::new(found_path)));
+        }
+        judged
+    }
+
+    /// Whether the path excuses them all.
+    fn judge(&self, matches: &[Arc<Match>], path: &BStr, commit: &str, judged: &mut Judged) -> bool {
+        let mut is_path_allowed = false;
+        for (found, verdict) in matches.iter().zip(self.scanner.judge(matches, Place { path, commit })) {
+            match verdict {
+                Verdict::Finding => judged.found.push((path.to_owned(), found.clone())),
+                Verdict::Allowed => judged.allowlisted += 1,
+                Verdict::PathAllowed => is_path_allowed = true,
+                Verdict::PathNotCovered | Verdict::Superseded => {}
+            }
+        }
+        is_path_allowed
     }
 }
 

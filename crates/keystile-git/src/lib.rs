@@ -32,7 +32,7 @@ pub mod work_tree;
 pub use committed_files::CommittedFiles;
 pub use coverage::{Coverage, Gap, GapKind, SkipReason, Skipped};
 pub use error::Error;
-pub use inspect::{InspectOptions, Inspection, Inspector};
+pub use inspect::{InspectOptions, Inspection, Inspector, Judged};
 pub use object::{Kind, ObjectId};
 pub use progress::Progress;
 pub use repository::Repository;

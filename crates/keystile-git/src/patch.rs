@@ -255,6 +255,11 @@ impl CommitPatch<'_> {
         let path: BString = change.new.path.clone().into();
         let new = self.content(&change.new)?;
         let old = change.old.as_ref().map(|old| self.content(old)).transpose()?;
+        if self.inspector.scanner.excuses_path(path.as_bstr()) {
+            let name = format!("{}:{path}", commit.id);
+            self.report.coverage.skip(SkipReason::AllowlistedPath, name, new.len() as u64);
+            return Ok(());
+        }
         let is_binary = self.is_binary(&change.new, &new)?
             || match (&change.old, &old) {
                 (Some(file), Some(content)) => self.is_binary(file, content)?,
@@ -325,7 +330,8 @@ impl CommitPatch<'_> {
     /// Takes over what was found in content that begins at `first_line` of a file.
     fn keep(&mut self, inspection: &Inspection, first_line: u32, path: &BString, commit: &Arc<CommitInfo>) {
         inspection.count(&format!("{}:{path}:{first_line}", commit.id), &mut self.report.coverage);
-        for (path, found) in self.inspector.findings_at(inspection, path.as_bstr(), &commit.id) {
+        let judged = self.inspector.judge_at(inspection, path.as_bstr(), &commit.id);
+        for (path, found) in judged.count(&mut self.report.coverage) {
             // What a path alone is found for stands in no line.
             let is_moved = first_line > 1 && found.start.line > 0;
             let found = if is_moved { Arc::new(moved_down(&found, first_line - 1)) } else { found };

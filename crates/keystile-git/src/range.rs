@@ -146,7 +146,7 @@ fn scan_messages(inspector: &Inspector, range: &Range, coverage: &mut Coverage, 
             continue;
         }
         let info = Arc::new(commit_info(id, data));
-        for (path, found) in inspector.findings_at(&inspection, BStr::new(""), &id.to_string()) {
+        for (path, found) in inspector.judge_at(&inspection, BStr::new(""), &id.to_string()).count(coverage) {
             let place = OccurrencePlace::CommitMessage(info.clone());
             occurrences.push(Occurrence { place, path, symlink: None, found, in_head: None });
         }

@@ -27,7 +27,8 @@ pub fn scan(inspector: &Inspector, input: &mut dyn Read) -> Result<SourceReport,
     }
     inspection.count("standard input", &mut coverage);
     let occurrences = inspector
-        .findings_at(&inspection, BStr::new(""), "")
+        .judge_at(&inspection, BStr::new(""), "")
+        .count(&mut coverage)
         .into_iter()
         .map(|(path, found)| Occurrence {
             place: OccurrencePlace::StandardInput,

@@ -62,7 +62,7 @@ pub fn scan(
     add_tracked(top, &tracked, &mut files);
     let mut found_in_files = FilesAgainst { introductions, tracked: &tracked, head };
     scan_files(inspector, &files, progress, &mut coverage, |listed, inspection, coverage| {
-        let found = inspector.findings_at(inspection, listed.path.as_ref(), "");
+        let found = inspector.judge_at(inspection, listed.path.as_ref(), "").count(coverage);
         found_in_files.add(&listed.path, found, coverage, &mut occurrences);
     });
     coverage.gaps.sort();
@@ -96,7 +96,7 @@ pub fn scan_unstaged(
     let mut found_in_files = FilesAgainst { introductions, tracked: &tracked, head: None };
     let mut occurrences = Vec::new();
     scan_files(inspector, &files, progress, &mut coverage, |listed, inspection, coverage| {
-        let found = inspector.findings_at(inspection, listed.path.as_ref(), "");
+        let found = inspector.judge_at(inspection, listed.path.as_ref(), "").count(coverage);
         found_in_files.add(&listed.path, found, coverage, &mut occurrences);
     });
     coverage.gaps.sort();

@@ -63,17 +63,19 @@ impl Directories {
     }
 }
 
-/// Hands each distinct path of a file in the `roots` (trees) to `file`, once. Fastest if the newest trees come
+/// Hands each distinct path of a file in the `roots` (trees) to `file`, once, and to `blob` each blob with what `file`
+/// said of a path that it lies at: once at least for each of its paths. Fastest if the newest trees come
 /// first, since those are what packs make the others from. `false` if some were left out, because directories are
 /// too deep or too many: a history made to unfold beyond all measure.
-pub fn for_each_path(
+pub fn for_each_path<V: Copy>(
     graph: &Graph,
     roots: impl IntoIterator<Item = Node>,
-    mut file: impl FnMut(&BStr, NameId),
+    mut file: impl FnMut(&BStr, NameId) -> V,
+    mut blob: impl FnMut(Node, V),
 ) -> bool {
     let mut directories = Directories::new();
     let mut seen = Seen::new(graph.trees.records.len());
-    let mut files = HashSet::new();
+    let mut files: HashMap<(Directory, NameId), V> = HashMap::new();
     let mut path = BString::default();
     let mut open = Vec::new();
     let mut is_complete = true;
@@ -91,10 +93,11 @@ pub fn for_each_path(
             };
             let mut entry = |entry: Entry| match entry.kind() {
                 EntryKind::Blob => {
-                    if files.insert((directory, entry.name())) {
+                    let said = *files.entry((directory, entry.name())).or_insert_with(|| {
                         directories.path(graph, directory, entry.name(), &mut path);
-                        file(path.as_ref(), entry.name());
-                    }
+                        file(path.as_ref(), entry.name())
+                    });
+                    blob(entry.child(), said);
                 }
                 EntryKind::Tree => {
                     let Some(child) = graph.tree(entry.child()) else { return };

@@ -164,16 +164,30 @@ fn every_path_is_named_once() {
     let repository = wide();
     let store = repository.store();
     let graph = read(&store);
-    let mut listed = BTreeSet::new();
+    let (mut listed, mut blobs) = (BTreeSet::new(), BTreeSet::new());
     for commit in repository.git(&["rev-list", "main"], "").lines() {
         listed.extend(repository.git(&["ls-tree", "-r", "--name-only", commit], "").lines().map(str::to_owned));
+        for line in repository.git(&["ls-tree", "-r", commit], "").lines() {
+            let (facts, path) = line.split_once('\t').unwrap();
+            blobs.insert((facts.rsplit(' ').next().unwrap().to_owned(), path.to_owned()));
+        }
     }
     let mut commits: Vec<_> = graph.commits().collect();
     for newest_first in [true, false] {
         commits.sort_by_key(|commit| if newest_first { -commit.seconds } else { commit.seconds });
         let mut found = Vec::new();
         let roots = commits.iter().map(|commit| commit.tree);
-        assert!(paths::for_each_path(&graph, roots, |path, _| found.push(path.to_string())));
+        let mut found_blobs = BTreeSet::new();
+        let file = |path: &bstr::BStr, _| {
+            found.push(path.to_string());
+            found.len() - 1
+        };
+        let mut at = Vec::new();
+        assert!(paths::for_each_path(&graph, roots, file, |blob, path| at.push((blob, path))));
+        for (blob, path) in at {
+            found_blobs.insert((store.id(ObjectIndex(blob)).to_string(), found[path].clone()));
+        }
+        assert_eq!(found_blobs, blobs);
         found.sort();
         assert_eq!(found, listed.iter().cloned().collect::<Vec<_>>());
     }
@@ -262,7 +276,7 @@ fn trees_that_contain_themselves_end() {
     let pruned = Pruned::new(&graph, |entry| entry.kind() == EntryKind::Blob);
     assert!(!pruned.cycles().is_empty());
     assert!(pruned.shape(&graph, first.0).is_some(), "what lies beside the circle is still there");
-    assert!(!paths::for_each_path(&graph, [first.0], |_, _| {}), "the paths have no end");
+    assert!(!paths::for_each_path(&graph, [first.0], |_, _| {}, |_, ()| {}), "the paths have no end");
 }
 
 #[test]

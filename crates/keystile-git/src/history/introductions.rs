@@ -4,19 +4,20 @@
 //! only what none of its parents has, a moved file is introduced at its new path, and a secret that was
 //! removed and comes back is introduced twice.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bstr::{BStr, BString};
-use keystile_scan::{CommitInfo, Fingerprint, Match, Occurrence, OccurrencePlace, Place};
+use keystile_scan::{CommitInfo, Fingerprint, Match, Occurrence, OccurrencePlace};
 use rayon::prelude::*;
 
+use super::by_path::ByPath;
 use super::{History, unfolds_too_far};
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, SkipReason};
 use crate::graph::prune::{Pruned, Shape};
-use crate::graph::{Commit, Entry, EntryKind, MAX_TREE_DEPTH, Node, paths};
-use crate::inspect::Located;
+use crate::graph::{Commit, Entry, EntryKind, MAX_TREE_DEPTH, Node};
+use crate::inspect::Judged;
 use crate::object::ObjectIndex;
 use crate::{Error, Inspection};
 
@@ -42,15 +43,15 @@ struct Introduction {
 /// Everything that a commit in scope introduced, oldest first.
 pub(super) fn find(
     history: &History<'_>,
+    by_path: &ByPath,
     head: Option<Commit<'_>>,
     coverage: &mut Coverage,
 ) -> Result<Vec<Occurrence>, Error> {
     let graph = history.graph;
     let inspections = &history.contents.blobs;
-    let names = names_of_path_findings(history, coverage);
     let pruned = Pruned::new(graph, |entry| {
         entry.kind() == EntryKind::Blob
-            && (names.contains(&entry.name())
+            && (by_path.names.contains(&entry.name())
                 || inspections.get(&entry.child()).is_some_and(|inspection| inspection.has_matches()))
     });
     if pruned.is_empty() {
@@ -61,6 +62,7 @@ pub(super) fn find(
         pruned: &pruned,
         head: head.map(|head| pruned.shape(graph, head.tree)),
         nothing: Inspection::default(),
+        excused: Mutex::default(),
         left: Budget::new(graph.size().trees.saturating_mul(COMPARED_FOR_EACH_TREE).saturating_add(COMPARED_IN_ALL)),
         places: Budget::new(MAX_INTRODUCTIONS),
     };
@@ -73,6 +75,11 @@ pub(super) fn find(
     });
     if compare.left.is_exceeded() || compare.places.is_exceeded() || !pruned.cycles().is_empty() {
         unfolds_too_far(coverage, "places of findings");
+    }
+    let excused = compare.excused.into_inner().unwrap_or_else(PoisonError::into_inner);
+    coverage.allowlisted += excused.matches;
+    for (path, _) in &excused.entries {
+        coverage.skip(SkipReason::AllowlistedPath, path.to_string(), 0);
     }
     introductions.sort_by(|a, b| {
         let key = |of: &Introduction| (of.seconds, of.commit);
@@ -102,33 +109,25 @@ fn with_commits(history: &History<'_>, introductions: Vec<Introduction>) -> Vec<
     occurrences
 }
 
-/// The last names of all paths that are findings by themselves.
-fn names_of_path_findings(history: &History<'_>, coverage: &mut Coverage) -> HashSet<u32> {
-    let mut names = HashSet::new();
-    let scanner = &history.inspector.scanner;
-    if scanner.has_path_rules() {
-        let is_complete = paths::for_each_path(history.graph, history.root_trees(), |path, name| {
-            if !names.contains(&name) && !scanner.judge_path(Place { path, commit: "" }).is_empty() {
-                names.insert(name);
-            }
-        });
-        if !is_complete {
-            unfolds_too_far(coverage, "paths");
-        }
-    }
-    names
-}
-
 struct Compare<'a> {
     history: &'a History<'a>,
     pruned: &'a Pruned,
     /// HEAD's tree: `None` without a HEAD, `Some(None)` if nothing in it matters.
     head: Option<Option<Shape>>,
     nothing: Inspection,
+    excused: Mutex<Excused>,
     /// Directories that may be compared.
     left: Budget,
     /// Places that may be named.
     places: Budget,
+}
+
+/// What is no finding at its place.
+#[derive(Debug, Default)]
+struct Excused {
+    matches: u64,
+    /// Entries of archives, with the archive; in an order, whatever the threads did.
+    entries: BTreeSet<(BString, Node)>,
 }
 
 /// A number of steps that all threads together may take.
@@ -235,7 +234,12 @@ impl Compare<'_> {
         commit: &str,
         mut introduced: impl FnMut((BString, Arc<Match>, Option<bool>)),
     ) {
-        let found = self.findings(entry.child(), path, commit);
+        let Judged { found, allowlisted, left_out } = self.judged(entry.child(), path, commit);
+        if allowlisted > 0 || !left_out.is_empty() {
+            let mut excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
+            excused.matches += allowlisted;
+            excused.entries.extend(left_out.into_iter().map(|path| (path, entry.child())));
+        }
         if found.is_empty() {
             return;
         }
@@ -250,13 +254,13 @@ impl Compare<'_> {
         }
     }
 
-    fn findings(&self, blob: Node, path: &BStr, commit: &str) -> Vec<Located> {
+    fn judged(&self, blob: Node, path: &BStr, commit: &str) -> Judged {
         let inspection = self.history.contents.blobs.get(&blob).map_or(&self.nothing, |inspection| inspection);
-        self.history.inspector.findings_at(inspection, path, commit)
+        self.history.inspector.judge_at(inspection, path, commit)
     }
 
     fn fingerprints(&self, blobs: &[Node], path: &BStr) -> HashSet<Fingerprint> {
-        let found = blobs.iter().flat_map(|&blob| self.findings(blob, path, ""));
+        let found = blobs.iter().flat_map(|&blob| self.judged(blob, path, "").found);
         found.map(|(_, found)| found.fingerprint).collect()
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn find(history: &History<'_>, coverage: &mut Coverage, occurrences: 
         contents.messages[&node].count(&id.to_string(), coverage);
         let is_commit = graph.commit(node).is_some();
         let commit = if is_commit { id.to_string() } else { String::new() };
-        let found = inspector.findings_at(&contents.messages[&node], BStr::new(""), &commit);
+        let found = inspector.judge_at(&contents.messages[&node], BStr::new(""), &commit).count(coverage);
         if found.is_empty() {
             continue;
         }

@@ -7,6 +7,7 @@
 //!
 //! Replacements (`refs/replace/*`) and grafts are not followed: what is reported is what the objects say.
 
+mod by_path;
 mod gaps;
 mod introductions;
 mod messages;
@@ -25,6 +26,7 @@ use crate::object::{Kind, ObjectIndex};
 use crate::store::ObjectStore;
 use crate::walk::Check;
 use crate::{Error, Inspector, Progress, Repository, SourceReport};
+use by_path::ByPath;
 use read::Contents;
 
 /// What of a history is scanned, and how.
@@ -84,15 +86,16 @@ pub fn scan(
     }
 
     let history = History { store, graph: &graph, reach: &reach, contents: &contents, inspector, options };
-    count(&history, &mut coverage);
+    let by_path = ByPath::find(&history, &mut coverage);
+    count(&history, &by_path, &mut coverage);
     gaps::find(&history, repository, &roots, &outcome.lost, &mut coverage);
     let head = head.target().and_then(|id| store.lookup(&id)).and_then(|index| graph.commit(index.0));
-    let mut occurrences = introductions::find(&history, head, &mut coverage)?;
+    let mut occurrences = introductions::find(&history, &by_path, head, &mut coverage)?;
     if options.messages {
         messages::find(&history, &mut coverage, &mut occurrences);
     }
     if options.unreachable {
-        occurrences.extend(unreachable_blobs(&history));
+        unreachable_blobs(&history, &mut coverage, &mut occurrences);
     }
     coverage.gaps.sort();
     coverage.gaps.dedup();
@@ -150,7 +153,7 @@ fn note_unreachable(graph: &Graph, reached: Counts, coverage: &mut Coverage) {
 }
 
 /// Fills the numbers of the coverage.
-fn count(history: &History<'_>, coverage: &mut Coverage) {
+fn count(history: &History<'_>, by_path: &ByPath, coverage: &mut Coverage) {
     let History { graph, reach, contents, .. } = *history;
     let reached = reach.counts();
     coverage.commits = reached.commits;
@@ -184,17 +187,21 @@ fn count(history: &History<'_>, coverage: &mut Coverage) {
             bytes -= graph.blob_size(node);
         }
     }
-    coverage.blobs_scanned = scanned;
-    coverage.blob_bytes_scanned = bytes;
+    let (left_out, bytes_left_out) = by_path.count(history, coverage);
+    coverage.blobs_scanned = scanned - left_out;
+    coverage.blob_bytes_scanned = bytes - bytes_left_out;
     coverage.failed_rules.extend(&contents.failed_rules);
-    count_in_blobs(history, coverage);
+    count_in_blobs(history, by_path, coverage);
     count_submodules(history, coverage);
 }
 
 /// Counts what was left out of blobs or opened in them, and names it by a path where there is one.
-fn count_in_blobs(history: &History<'_>, coverage: &mut Coverage) {
+fn count_in_blobs(history: &History<'_>, by_path: &ByPath, coverage: &mut Coverage) {
     let History { graph, contents, .. } = *history;
-    let mut nodes: Vec<Node> = contents.blobs.keys().copied().filter(|&node| history.covers(node)).collect();
+    // What is left out for its size or kind counts as that, wherever it lies.
+    let counts =
+        |node: &Node| history.covers(*node) && (!by_path.left_out.contains(node) || contents.blobs[node].is_left_out());
+    let mut nodes: Vec<Node> = contents.blobs.keys().copied().filter(counts).collect();
     nodes.sort_unstable();
     let is_named = |node: Node| contents.blobs.get(&node).is_some_and(|found| !found.skipped.is_empty());
     let mut names = HashMap::new();
@@ -226,14 +233,13 @@ fn count_submodules(history: &History<'_>, coverage: &mut Coverage) {
 }
 
 /// Matches in blobs that nothing leads to.
-fn unreachable_blobs(history: &History<'_>) -> Vec<Occurrence> {
+fn unreachable_blobs(history: &History<'_>, coverage: &mut Coverage, occurrences: &mut Vec<Occurrence>) {
     let mut nodes: Vec<Node> =
         history.contents.blobs.keys().copied().filter(|&node| !history.reach.contains(node)).collect();
     nodes.sort_unstable();
-    let mut occurrences = Vec::new();
     for node in nodes {
         let inspection = &history.contents.blobs[&node];
-        for (path, found) in history.inspector.findings_at(inspection, BStr::new(""), "") {
+        for (path, found) in history.inspector.judge_at(inspection, BStr::new(""), "").count(coverage) {
             occurrences.push(Occurrence {
                 place: OccurrencePlace::Unreachable(history.hex(node)),
                 path,
@@ -243,7 +249,6 @@ fn unreachable_blobs(history: &History<'_>) -> Vec<Occurrence> {
             });
         }
     }
-    occurrences
 }
 
 /// A gap for a history that was made to unfold without end.

@@ -57,6 +57,17 @@ pub(super) struct Targets<'a> {
     pub(super) line: &'a [u8],
 }
 
+/// What the exceptions say of a place, whatever is found there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlaceRuling {
+    /// Its path excuses everything.
+    ByPath,
+    /// Its commit excuses everything.
+    ByCommit,
+    /// It excuses nothing by itself.
+    No,
+}
+
 /// What the exceptions say of a match, whatever its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ruling {
@@ -119,6 +130,26 @@ impl Exceptions {
             ruling = Ruling::ByLine;
         }
         Ok(ruling)
+    }
+
+    /// Whether an allowlist of the kind OR excuses everything at `place`, or one of either kind that asks for
+    /// nothing but the path.
+    pub(super) fn rule_on_place(&self, place: Place<'_>) -> Result<PlaceRuling, &str> {
+        let mut ruling = PlaceRuling::No;
+        for exception in &self.0 {
+            if exception.rules_on_paths() && exception.path_matches(place)? {
+                return Ok(PlaceRuling::ByPath);
+            }
+            if exception.condition == Condition::Or && exception.has_commit(place) {
+                ruling = PlaceRuling::ByCommit;
+            }
+        }
+        Ok(ruling)
+    }
+
+    /// Whether there is an allowlist that can excuse everything at a path.
+    pub(super) fn rule_on_paths(&self) -> bool {
+        self.0.iter().any(Exception::rules_on_paths)
     }
 
     /// Whether an allowlist of the kind OR excuses everything at `place`.
@@ -186,6 +217,12 @@ impl Exception {
             RegexTarget::Line => targets.line,
         };
         any_matches(&self.regexes, target).map(Some)
+    }
+
+    /// Whether a path alone can make it excuse everything.
+    fn rules_on_paths(&self) -> bool {
+        let asks_more = !self.commits.is_empty() || !self.regexes.is_empty() || self.stopwords.is_some();
+        !self.paths.is_empty() && (self.condition == Condition::Or || !asks_more)
     }
 
     fn path_matches(&self, place: Place<'_>) -> Result<bool, &str> {

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bstr::BStr;
+
+use super::allowlist::PlaceRuling;
 use super::program::Lazy;
 use super::{AllowlistRef, Match, Place, Scanner, Verdict};
 use crate::entropy;
@@ -18,8 +21,10 @@ pub(super) fn judge(scanner: &Scanner, matches: &[Arc<Match>], place: Place<'_>)
     if matches.is_empty() {
         return Vec::new();
     }
-    if scanner.programs.global.excuse_place(place).unwrap_or(false) {
-        return vec![Verdict::Allowed; matches.len()];
+    match scanner.programs.global.rule_on_place(place).unwrap_or(PlaceRuling::No) {
+        PlaceRuling::ByPath => return vec![Verdict::PathAllowed; matches.len()],
+        PlaceRuling::ByCommit => return vec![Verdict::Allowed; matches.len()],
+        PlaceRuling::No => {}
     }
     let mut verdicts = Vec::with_capacity(matches.len());
     let mut of_rule: Option<(usize, Option<Verdict>)> = None;
@@ -33,6 +38,12 @@ pub(super) fn judge(scanner: &Scanner, matches: &[Arc<Match>], place: Place<'_>)
     }
     supersede(scanner, matches, &mut verdicts);
     verdicts
+}
+
+/// Whether a global allowlist excuses everything at `path`.
+pub(super) fn excuses_path(scanner: &Scanner, path: &BStr) -> bool {
+    let ruling = scanner.programs.global.rule_on_place(Place { path, commit: "" });
+    ruling.is_ok_and(|ruling| ruling == PlaceRuling::ByPath)
 }
 
 /// What holds for all matches of a rule at a place, if anything does.

@@ -191,6 +191,8 @@ pub enum Verdict {
     PathNotCovered,
     /// An allowlist excuses it.
     Allowed,
+    /// A global allowlist excuses everything at its path ([`Scanner::excuses_path`]).
+    PathAllowed,
     /// A more specific rule reports the same secret.
     Superseded,
 }
@@ -303,6 +305,18 @@ impl Scanner {
     #[must_use]
     pub fn judge_path(&self, place: Place<'_>) -> Vec<Match> {
         judge::judge_path(self, place)
+    }
+
+    /// Whether a global allowlist excuses everything at `path`, whatever the rule, the match and the commit.
+    #[must_use]
+    pub fn excuses_path(&self, path: &BStr) -> bool {
+        judge::excuses_path(self, path)
+    }
+
+    /// Whether there is a global allowlist that can: else [`Scanner::excuses_path`] need not be asked.
+    #[must_use]
+    pub fn has_path_allowlists(&self) -> bool {
+        self.programs.global.rule_on_paths()
     }
 
     /// Whether some rule looks at paths alone.

@@ -139,6 +139,7 @@ fn test(mut rules: RuleSet, file: Option<&Path>, only: Option<&str>) -> anyhow::
             Verdict::Finding => "finding",
             Verdict::PathNotCovered => "not for this path",
             Verdict::Allowed => "allowed",
+            Verdict::PathAllowed => "at an allowed path",
             Verdict::Superseded => "superseded by a more specific rule",
         };
         let (start, rule) = (found.start, scanner.rule(found));

@@ -69,6 +69,7 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
     };
     let mut suppressed = sorted.suppressed;
     suppressed.inline = source.coverage.allowed_inline;
+    suppressed.allowlisted = source.coverage.allowlisted;
     let report = Report {
         rules,
         findings: sorted.reported,
@@ -128,6 +129,9 @@ fn summarize(report: &Report<'_>, quiet: bool, with_count: bool) {
         return;
     }
     let found = match report.findings.iter().map(|finding| finding.occurrences.len()).sum::<usize>() {
+        0 if coverage.is_complete() && coverage.blobs_scanned + coverage.files_scanned == 0 => {
+            "nothing was scanned, no leaks found".to_owned()
+        }
         0 if coverage.is_complete() => "no leaks found".to_owned(),
         0 => "no leaks found in what could be read".to_owned(),
         places => format!("leaks found: {places}"),

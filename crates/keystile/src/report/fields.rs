@@ -132,6 +132,11 @@ fn objects() -> Vec<Object> {
                 field("ignored", Count, "How many an ignore file excuses."),
                 field("in_baseline", Count, "How many are in the baseline."),
                 field("allowed_inline", Count, "How many matches a comment in their line excuses."),
+                field(
+                    "allowlisted",
+                    Count,
+                    "How many matches an allowlist excuses for their place: one of a rule by the path, or any by the commit.",
+                ),
             ],
         },
         Object {

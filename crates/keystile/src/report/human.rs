@@ -197,6 +197,7 @@ impl Page<'_> {
             (suppressed.ignored, "by an ignore file"),
             (suppressed.baseline, "in the baseline"),
             (suppressed.inline, "by an allow comment in the line"),
+            (suppressed.allowlisted, "by an allowlist, for its path or commit"),
         ] {
             if number > 0 {
                 self.line(&format!("  {dim}not shown{reset}    {} {why}", count(number, "finding", "findings")));
@@ -214,6 +215,9 @@ impl Page<'_> {
             ));
         }
         let meaning = match (view.exit_code, view.outcome) {
+            (code, Outcome::Clean) if view.coverage.is_complete() && !view.scanned_anything() => {
+                format!("{code}: nothing was scanned, nothing found")
+            }
             (code, Outcome::Clean) => format!(
                 "{code}: {}",
                 if view.coverage.is_complete() {
@@ -309,6 +313,9 @@ pub(super) fn verdict(view: &View<'_>) -> String {
     match view.findings.len() as u64 {
         0 if view.outcome == Outcome::Incomplete && !view.scanned_anything() => {
             "Nothing was scanned, because what is in scope could not be read.".to_owned()
+        }
+        0 if !view.scanned_anything() && view.left_out_everything() => {
+            "Nothing was scanned: everything in scope was left out.".to_owned()
         }
         0 if !view.scanned_anything() => "Nothing was scanned: there is nothing in scope.".to_owned(),
         0 if incomplete.is_empty() => "No secrets found.".to_owned(),
@@ -472,6 +479,15 @@ mod tests {
         let text = sample::render(&nothing, Format::Human);
         assert!(text.starts_with("Nothing was scanned: there is nothing in scope.\n"), "{text}");
         assert!(!text.contains("No secrets found"), "{text}");
+
+        let mut left_out = Report { coverage: Coverage { files: 2, ..Coverage::default() }, ..sample::empty(&rules) };
+        for name in ["a", "b"] {
+            left_out.coverage.skip(keystile_git::SkipReason::AllowlistedPath, name, 5);
+        }
+        let text = sample::render(&left_out, Format::Human);
+        assert!(text.starts_with("Nothing was scanned: everything in scope was left out.\n"), "{text}");
+        assert!(text.contains("left out     2: at a path that the configuration allows, 10 B (a, …)\n"), "{text}");
+        assert!(text.contains("exit status  0: nothing was scanned, nothing found"), "{text}");
 
         let mut unread = Report { outcome: Outcome::Incomplete, exit_code: 3, ..nothing };
         unread.coverage.gap(keystile_git::GapKind::CorruptPack, "pack-1", "cut short");

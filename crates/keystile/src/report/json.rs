@@ -62,6 +62,7 @@ pub(super) fn head(view: &View<'_>) -> Map<String, Value> {
             "ignored": view.suppressed.ignored,
             "in_baseline": view.suppressed.baseline,
             "allowed_inline": view.suppressed.inline,
+            "allowlisted": view.suppressed.allowlisted,
         },
     }) else {
         unreachable!("the macro was given an object")

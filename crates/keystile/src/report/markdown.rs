@@ -8,6 +8,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use keystile_git::SkipReason;
+
 use super::Outcome;
 use super::advice::{sentence, state, title};
 use super::coverage::gap_kind;
@@ -62,10 +64,13 @@ pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         }
         page.push_str("\n</details>\n");
     }
+    let allowed_paths = view.coverage.skipped.get(&SkipReason::AllowlistedPath).map_or(0, |skipped| skipped.count);
     let suppressed = [
         (view.suppressed.ignored, "by an ignore file"),
         (view.suppressed.baseline, "in the baseline"),
         (view.suppressed.inline, "by an allow comment in the line"),
+        (view.suppressed.allowlisted, "by an allowlist, for its path or commit"),
+        (allowed_paths, "at a path that the configuration allows, whatever it holds"),
     ];
     let suppressed = suppressed.iter().filter(|(number, _)| *number > 0);
     list(&mut page, "Not shown", suppressed.map(|(number, why)| format!("{number} {why}")).collect());
@@ -231,6 +236,11 @@ mod tests {
         let nothing = Report { coverage: Coverage::default(), ..sample::empty(&rules) };
         let nothing = sample::render(&nothing, Format::Markdown);
         assert!(nothing.starts_with("### ⚠️ keystile: Nothing was scanned"), "{nothing}");
+        let mut left_out = Report { coverage: Coverage { files: 1, ..Coverage::default() }, ..sample::empty(&rules) };
+        left_out.coverage.skip(SkipReason::AllowlistedPath, "a", 5);
+        let left_out = sample::render(&left_out, Format::Markdown);
+        assert!(left_out.starts_with("### ⚠️ keystile: Nothing was scanned: everything in scope"), "{left_out}");
+        assert!(left_out.contains("\n- 1 at a path that the configuration allows"), "{left_out}");
     }
 
     #[test]

@@ -164,6 +164,8 @@ pub struct Suppressed {
     pub baseline: u64,
     /// By `keystile:allow` or `gitleaks:allow` in their line (matches, not findings).
     pub inline: u64,
+    /// By an allowlist, for their place (matches, not findings).
+    pub allowlisted: u64,
 }
 
 /// An exception that excuses nothing any more.

@@ -256,6 +256,12 @@ impl<'a> View<'a> {
             > 0
     }
 
+    /// Whether there was something in scope that was left out on purpose.
+    #[must_use]
+    pub fn left_out_everything(&self) -> bool {
+        self.coverage.blobs + self.coverage.files > 0 && !self.coverage.skipped.is_empty()
+    }
+
     /// All occurrences, with their findings.
     pub fn occurrences(&self) -> impl Iterator<Item = (&FindingView, &OccurrenceView)> {
         self.findings.iter().flat_map(|finding| finding.occurrences.iter().map(move |occurrence| (finding, occurrence)))

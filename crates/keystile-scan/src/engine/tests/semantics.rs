@@ -189,9 +189,37 @@ fn allowlists_on_places() {
     for (name, allowlist, expected) in cases {
         let own = scanner(vec![Rule { allowlists: vec![allowlist.clone()], ..rule("r", r"pass=\w+") }]);
         let global = Scanner::new(set(vec![rule("r", r"pass=\w+")], vec![allowlist]), ScanOptions::default());
-        for scanner in [own, global] {
+        let by_path = name == "OR: path";
+        assert_eq!(global.has_path_allowlists(), by_path, "{name}");
+        assert_eq!(global.excuses_path("tests/a".into()), by_path, "{name}");
+        assert!(!global.excuses_path("src/a".into()) && !own.excuses_path("tests/a".into()), "{name}");
+        for (scanner, is_global) in [(own, false), (global, true)] {
             let at = |path, commit| judge(&scanner, b"pass=abc", path, commit)[0];
+            let mut expected = expected;
+            if is_global && by_path {
+                expected[0] = Verdict::PathAllowed;
+            }
             assert_eq!([at("tests/a", ""), at("src/a", commit), at("src/a", "")], expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_allowlist_that_asks_for_the_path_alone_excuses_it_under_either_condition() {
+    let commit = "0123456789012345678901234567890123456789";
+    let paths = || vec![pattern(r"^tests/"), pattern(r"\.md$")];
+    let or = Allowlist { paths: paths(), commits: vec![commit.into()], ..Allowlist::default() };
+    let and = Allowlist { condition: Condition::And, paths: paths(), ..Allowlist::default() };
+    for (name, allowlist) in [("OR", or), ("AND", and)] {
+        let scanner = Scanner::new(set(vec![rule("r", r"pass=\w+")], vec![allowlist]), ScanOptions::default());
+        assert!(scanner.has_path_allowlists(), "{name}");
+        for (path, expected) in [("tests/a", true), ("a/b.md", true), ("src/a", false), ("", false)] {
+            assert_eq!(scanner.excuses_path(path.into()), expected, "{name} {path}");
+            for commit in ["", commit] {
+                let verdict = judge(&scanner, b"pass=abc", path, commit)[0];
+                let otherwise = if name == "OR" && !commit.is_empty() { Verdict::Allowed } else { Verdict::Finding };
+                assert_eq!(verdict, if expected { Verdict::PathAllowed } else { otherwise }, "{name} {path} {commit}");
+            }
         }
     }
 }

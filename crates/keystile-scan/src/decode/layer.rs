@@ -92,6 +92,16 @@ impl Layer {
         self.segments.iter().map(|segment| segment.decoded)
     }
 
+    /// Where what stands at `at` of the parent went, which lies in no segment.
+    pub(crate) fn text_at(&self, at: usize) -> usize {
+        let behind = self.segments.partition_point(|segment| segment.encoded.end <= at);
+        let at = match behind.checked_sub(1).map(|index| &self.segments[index]) {
+            Some(segment) => segment.decoded.end + (at - segment.encoded.end),
+            None => at - self.window.start,
+        };
+        at.min(self.text.len())
+    }
+
     /// Whether `span` of [`Layer::text`] overlaps or touches decoded text. A match that does not is a match
     /// in the parent as well. One that only touches may be new (its neighbour decoded into a word boundary),
     /// or may have been found in the parent, at the place that [`Layer::parent_span`] gives.

@@ -32,6 +32,7 @@
 //! lies where the whole segment lies). The default mode finds more and maps exactly; the differences are
 //! listed in `docs/gitleaks-compatibility.md`.
 
+pub(crate) mod barrier;
 mod base64;
 mod hex;
 mod layer;
@@ -159,6 +160,14 @@ impl Segments {
     /// Each segment's place in the text searched, its encoding, and what it decodes to.
     pub fn iter(&self) -> impl Iterator<Item = (Span, Encoding, &[u8])> + '_ {
         self.list.iter().map(|segment| (segment.encoded, segment.encoding, &self.bytes[segment.decoded.range()]))
+    }
+
+    /// Drops the segments that neither overlap nor touch one of `spans` (sorted, not overlapping).
+    pub(crate) fn retain_touching(&mut self, spans: &[Span]) {
+        self.list.retain(|segment| {
+            let near = spans.partition_point(|span| span.end < segment.encoded.start);
+            spans.get(near).is_some_and(|span| touches(segment.encoded, *span))
+        });
     }
 
     fn clear(&mut self, strict: bool) {

@@ -11,26 +11,20 @@
 
 use std::collections::HashMap;
 
+use super::cluster::{self, Cluster, Decoding};
 use super::delta::{Derived, KeptDecoded, unite};
 use super::scan::{Found, Part, Search};
 use super::search::Hit;
 use super::windows::{self, Look, NEAR, Window};
 use super::{Match, Scanner, Scratch};
-use crate::decode::{self, Layer, Options, Segments, original_span};
+use crate::decode::{self, Options, Segments, barrier};
 use crate::fingerprint::Fingerprint;
 use crate::position::{Lines, Span};
 
 /// How far beyond what was looked at a change is taken for near.
-const MARGIN: usize = 16;
+pub(super) const MARGIN: usize = 16;
 /// What look-around may see beyond a window.
-const LOOK_AROUND: usize = 4;
-
-/// The neighbourhood of some encoded segments, decoded once, twice …
-struct Cluster {
-    /// In the content.
-    window: Span,
-    layers: Vec<Layer>,
-}
+pub(super) const LOOK_AROUND: usize = 4;
 
 /// Why a search has to be done again.
 enum Again {
@@ -53,12 +47,19 @@ pub(super) struct Near {
 }
 
 impl Near {
-    /// `None`: all segments are to be searched.
-    pub(super) fn new(derived: Derived<'_>) -> Option<Self> {
+    /// `None`: all segments are to be searched. `longest` is the length of the longest literal.
+    pub(super) fn new(derived: Derived<'_>, content: &[u8], longest: usize) -> Option<Self> {
         let reach = derived.base.decoded.reach?;
         let (kept, cut) = derived.segments();
-        let ranges = unite([derived.wide_gaps(reach.saturating_add(MARGIN)), cut].concat());
-        Some(Self { ranges, kept, reach })
+        // What a change says about the content's own segments ends at barriers, all of whose evidence was copied.
+        let mut ranges = barrier::widen(content, &derived.wide_gaps(barrier::EVIDENCE));
+        let reach_around = reach.saturating_add(longest.max(MARGIN));
+        for range in &mut ranges {
+            range.start = range.start.saturating_sub(reach_around);
+            range.end = range.end.saturating_add(reach_around).min(content.len());
+        }
+        ranges.extend(cut);
+        Some(Self { ranges: unite(ranges), kept, reach })
     }
 
     /// Whether `span` overlaps or touches a segment that was copied, so that it might be another one in
@@ -103,9 +104,19 @@ pub(super) fn scan<'t>(
         // A search that is given up leaves marks behind.
         let of_content = keywords.get_or_insert_with(|| scratch.keywords.clone());
         scratch.keywords.copy_from_slice(of_content);
-        let mut task = Task { scanner, scratch, content, far_looks, is_partial: near.is_some(), reach };
+        let mut task = Task {
+            scanner,
+            scratch,
+            content,
+            far_looks,
+            is_partial: near.is_some(),
+            inside: Vec::new(),
+            deep: Vec::new(),
+            reach,
+        };
         let outcome =
             task.clusters(&places, radius, options, &mut segments).and_then(|clusters| task.run(&clusters, lines));
+        let deep = task.deep;
         match outcome {
             Ok((in_decoded, reach)) => {
                 let is_clean = !in_decoded.is_dirty && !in_decoded.is_blocked;
@@ -114,7 +125,7 @@ pub(super) fn scan<'t>(
                 if !strict {
                     drop_repeated(&mut found.matches);
                 }
-                let segments = unite([kept, &places].concat());
+                let segments = unite([kept, &places, &deep].concat());
                 return KeptDecoded { segments: segments.into(), reach: is_clean.then_some(reach) };
             }
             Err(Again::Wider) => radius = radius.saturating_mul(8),
@@ -131,6 +142,10 @@ struct Task<'s, 't> {
     far_looks: &'s [Span],
     /// Some segments were left out.
     is_partial: bool,
+    /// The segments in all neighbourhoods, sorted.
+    inside: Vec<Span>,
+    /// See [`Cluster::deep`].
+    deep: Vec<Span>,
     /// How far looks went.
     reach: usize,
 }
@@ -162,35 +177,36 @@ impl<'t> Task<'_, 't> {
             }
             spans = wider;
         }
-        let mut clusters = Vec::new();
-        for window in spans {
-            let mut layers = vec![Layer::new(self.content, window, segments)];
-            let mut deeper = Segments::default();
-            while let Some(last) = layers.last().filter(|_| layers.len() < self.scanner.options.decode_depth as usize) {
-                // With a margin, so that they are few where much was decoded. What does not touch decoded
-                // text and could be decoded was decoded before.
-                let decoded = last.decoded_spans().map(|span| {
-                    Span::new(span.start.saturating_sub(MARGIN), (span.end + MARGIN).min(last.text().len()))
-                });
-                decode::find(last.text(), &unite(decoded.collect()), options, &mut deeper);
-                if deeper.is_empty() {
-                    break;
+        self.inside = segments.iter().map(|(place, _, _)| place).collect();
+        let decoding = Decoding {
+            depth: self.scanner.options.decode_depth as usize,
+            options,
+            longest: self.scanner.programs.literals.longest(),
+        };
+        let mut clusters = Vec::with_capacity(spans.len());
+        for &window in &spans {
+            let asked = hull(places, window);
+            let cluster = Cluster::new(self.content, window, segments, asked, decoding).ok_or(Again::Wider)?;
+            // Strict mode takes over nothing.
+            if !options.strict {
+                for span in cluster.depends_deeper(self.content, decoding.depth) {
+                    self.reach = self.reach.max(cluster::distance(&self.inside, span));
                 }
-                layers.push(Layer::new(last.text(), Span::new(0, last.text().len()), &deeper));
             }
-            if self.scanner.options.decode_depth > 1 {
-                self.reach_lines(&layers);
+            self.deep.extend_from_slice(&cluster.deep);
+            clusters.push(cluster);
+        }
+        if !self.deep.is_empty() {
+            self.deep = unite(std::mem::take(&mut self.deep));
+            let is_inside = |look: Span| {
+                let behind = spans.partition_point(|window| window.start <= look.start);
+                behind.checked_sub(1).is_some_and(|index| look.end <= spans[index].end)
+            };
+            if self.far_looks.iter().any(|look| touches_any(&self.deep, *look) && !is_inside(*look)) {
+                return Err(Again::Wider);
             }
-            clusters.push(Cluster { window, layers });
         }
         Ok(clusters)
-    }
-
-    /// What is decoded once may be part of a segment that is decoded next: that depends on the lines around.
-    fn reach_lines(&mut self, layers: &[Layer]) {
-        for lines in whole_lines(layers[0].text(), layers[0].decoded_spans(), 0) {
-            self.reach = self.reach.max(original_span(self.content, &layers[..1], lines).len());
-        }
     }
 
     /// Searches every depth; gives what was found, and how far looks went.
@@ -236,11 +252,8 @@ impl<'t> Task<'_, 't> {
         let mut parts = Vec::with_capacity(clusters.len());
         for (cluster, mut hits) in clusters.iter().zip(hits_of) {
             let layers = &cluster.layers[..depth];
-            parts.push(Part {
-                text: layers[depth - 1].text(),
-                layers,
-                windows: self.open(cluster, layers, &mut hits)?,
-            });
+            let windows = self.open(cluster, depth, &mut hits)?;
+            parts.push(Part { text: layers[depth - 1].text(), layers, windows });
         }
         let mut search = Search {
             scanner: self.scanner,
@@ -254,32 +267,33 @@ impl<'t> Task<'_, 't> {
         Ok(found)
     }
 
-    /// The windows in the text of the last of `layers` that have something decoded in them.
-    fn open(&mut self, cluster: &Cluster, layers: &[Layer], hits: &mut [Hit]) -> Result<Vec<Window>, Again> {
+    /// The windows in the text that was decoded `depth` times that have something decoded in them.
+    fn open(&mut self, cluster: &Cluster, depth: usize, hits: &mut [Hit]) -> Result<Vec<Window>, Again> {
         let content = self.content;
-        let layer = layers.last().expect("a cluster is decoded at least once");
+        let (layer, exact) = (&cluster.layers[depth - 1], cluster.exact[depth - 1]);
         let text = layer.text();
-        let (is_cut_before, is_cut_after) = (cluster.window.start > 0, cluster.window.end < content.len());
+        let (is_cut_before, is_cut_after) = (cluster.is_cut_before(), cluster.is_cut_after(content));
         let is_strict = self.scanner.options.strict;
         let mut is_too_narrow = false;
         let mut reach = self.reach;
+        let inside = &self.inside;
         let mut windows = Vec::new();
         let looked = |look: Look| {
             let seen = look.span(text.len());
             if layer.touches_decoded(seen) {
-                is_too_narrow |= is_cut_before && look.before > look.literal.start;
-                is_too_narrow |= is_cut_after && look.after > text.len() - look.literal.end;
+                is_too_narrow |= is_cut_before && look.before.saturating_add(exact.start) > look.literal.start;
+                is_too_narrow |= is_cut_after && look.after.saturating_add(look.literal.end) > exact.end;
                 // Strict mode searches all again, and there this would go through every segment in sight.
                 if !is_strict {
-                    reach = reach.max(original_span(content, layers, seen).len());
+                    reach = reach.max(cluster::distance(inside, cluster.depends_on(content, depth, seen)));
                 }
             }
         };
         windows::open(&self.scanner.programs, &mut self.scratch.runs, text, hits, None, &mut windows, looked);
         windows.retain(|window| layer.touches_decoded(window.span));
         for Window { span, .. } in &windows {
-            is_too_narrow |= is_cut_before && span.start < LOOK_AROUND;
-            is_too_narrow |= is_cut_after && text.len() - span.end < LOOK_AROUND;
+            is_too_narrow |= is_cut_before && span.start < exact.start + LOOK_AROUND;
+            is_too_narrow |= is_cut_after && span.end + LOOK_AROUND > exact.end;
         }
         self.reach = reach;
         if is_too_narrow { Err(Again::Wider) } else { Ok(windows) }
@@ -318,6 +332,16 @@ fn drop_repeated(matches: &mut Vec<Match>) {
 fn touches_any(segments: &[Span], span: Span) -> bool {
     let first = segments.partition_point(|segment| segment.end + LOOK_AROUND < span.start);
     segments.get(first).is_some_and(|segment| segment.start <= span.end + LOOK_AROUND)
+}
+
+/// From the first to the last of `places` (sorted) in `window`, in which they lie wholly or not at all.
+fn hull(places: &[Span], window: Span) -> Option<Span> {
+    let first = places.partition_point(|place| place.start < window.start);
+    let behind = places.partition_point(|place| place.end <= window.end);
+    match places.get(first..behind)? {
+        [] => None,
+        [first, .., last] | [first @ last] => Some(Span::new(first.start, last.end)),
+    }
 }
 
 /// The lines of `spans` and of `radius` bytes on both sides of each, united. A line is looked at once,

@@ -8,6 +8,7 @@
 //! | `search` | one search for all literals of all rules |
 //! | `windows` | the parts of a text in which matches of a rule can lie |
 //! | `scan` | occurrences of literals → windows → matches |
+//! | `cluster` | the neighbourhood of encoded segments, decoded |
 //! | `decoded` | the same for what is encoded in the content |
 //! | `delta` | what a scan of derived content takes over from its base |
 //! | `confirm` | from a match of the expression to a [`Match`]: secret, entropy, exceptions, place |
@@ -16,6 +17,7 @@
 
 mod allowlist;
 mod anchors;
+mod cluster;
 mod confirm;
 mod decoded;
 mod delta;

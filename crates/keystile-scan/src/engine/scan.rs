@@ -60,7 +60,9 @@ pub(super) fn scan(
     scratch.keywords.fill(false);
     windows::mark_keywords(programs, &scratch.hits, &mut scratch.keywords);
     let mut part = Part { text: content, layers: &[], windows: std::mem::take(&mut scratch.windows) };
-    let near = derived.filter(|_| scanner.options.decode_depth > 0).and_then(Near::new);
+    let near = derived
+        .filter(|_| scanner.options.decode_depth > 0)
+        .and_then(|derived| Near::new(derived, content, programs.literals.longest()));
     let mut is_far = false;
     let mut far_looks = Vec::new();
     let looked = |look: Look| {

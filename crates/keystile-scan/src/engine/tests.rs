@@ -1,6 +1,7 @@
 //! Tests of the engine as a whole.
 
 mod equivalence;
+mod nested;
 mod semantics;
 
 use std::sync::Arc;

@@ -68,7 +68,7 @@ fn encoded_content(most: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..most).prop_map(|pieces| pieces.concat())
 }
 
-fn base64(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn base64(bytes: &[u8]) -> Vec<u8> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = Vec::new();
     for chunk in bytes.chunks(3) {
@@ -158,13 +158,13 @@ proptest! {
 
 /// Steps that make new content from a base of `len` bytes, without the bytes to insert.
 #[derive(Debug, Clone)]
-enum Edit {
+pub(super) enum Edit {
     /// Start and length in tenths of a percent of the base.
     Copy(usize, usize),
     Insert(Vec<u8>),
 }
 
-fn edits() -> impl Strategy<Value = Vec<Edit>> {
+pub(super) fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let copy = (0_usize..1000, 0_usize..1000).prop_map(|(from, len)| Edit::Copy(from, len));
     // Mostly what git does: long copies in order with small changes between them.
     let in_order = prop::collection::vec((0_usize..1000, 0_usize..12, content(4)), 0..4).prop_map(|mut cuts| {
@@ -183,7 +183,7 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
     prop_oneof![3 => in_order, 1 => any_order]
 }
 
-fn apply(base: &[u8], edits: &[Edit]) -> (Vec<u8>, Vec<DeltaOp>) {
+pub(super) fn apply(base: &[u8], edits: &[Edit]) -> (Vec<u8>, Vec<DeltaOp>) {
     let mut content = Vec::new();
     let mut ops = Vec::new();
     for edit in edits {
@@ -204,7 +204,7 @@ fn apply(base: &[u8], edits: &[Edit]) -> (Vec<u8>, Vec<DeltaOp>) {
 }
 
 /// A scan without what is kept for reuse; matches print their places, names and lengths.
-fn show(scan: &ContentScan) -> String {
+pub(super) fn show(scan: &ContentScan) -> String {
     format!("{:#?} {} {:?}", scan.matches, scan.allowed_inline, scan.failed_rules)
 }
 

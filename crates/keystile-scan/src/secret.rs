@@ -3,23 +3,24 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// Bytes that may hold a credential: a matched secret, the match around it, the line it stands in.
 ///
-/// There is no `Display` and no `Serialize`; `Debug` prints the length only. The bytes are wiped
-/// when the value is dropped. Whoever needs them calls [`SecretBytes::reveal`], a name that a
+/// There is no `Display` and no `Serialize`; `Debug` prints the length only. Clones share the bytes, which
+/// are wiped when the last one is dropped. Whoever needs them calls [`SecretBytes::reveal`], a name that a
 /// reviewer can search for.
 #[derive(Clone, Default)]
-pub struct SecretBytes(Zeroizing<Box<[u8]>>);
+pub struct SecretBytes(Arc<Zeroizing<Box<[u8]>>>);
 
 impl SecretBytes {
     /// Takes a copy of `bytes`.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Self {
-        Self(Zeroizing::new(bytes.into()))
+        Self(Arc::new(Zeroizing::new(bytes.into())))
     }
 
     /// The bytes themselves. Only for matching, hashing, masking, and output that its user asked to

@@ -94,6 +94,11 @@ impl Exceptions {
         Ok(())
     }
 
+    /// Whether one of them asks for the line of a match.
+    pub(super) fn look_at_line(&self) -> bool {
+        self.0.iter().any(|exception| exception.target == RegexTarget::Line && !exception.regexes.is_empty())
+    }
+
     /// Holds a match against the conditions on its text; allowlists that depend on the place too
     /// are added to `open`.
     ///

@@ -23,9 +23,7 @@ const LONGEST_MARGIN: usize = 16 << 10;
 pub(super) struct Source<'a, 't> {
     /// What the scan was given.
     pub(super) content: &'a [u8],
-    /// What is searched: the content itself, or a decoded form.
-    pub(super) text: &'a [u8],
-    /// How it was decoded; empty: it is the content.
+    /// How the text that is searched was decoded from it; empty: it is the content.
     pub(super) layers: &'a [Layer],
     /// Of `content`.
     pub(super) lines: &'a mut Lines<'t>,
@@ -40,11 +38,37 @@ pub(super) struct Run<'p> {
     pub(super) regex: &'p Regex,
 }
 
-/// What became of a match of the expression.
+/// A match of the expression that is a secret as far as its own bytes say. Places count from the start of the
+/// window that was searched.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// What the expression matched.
+    found: Span,
+    /// The same without the line feeds at both ends.
+    trimmed: Span,
+    secret: SecretBytes,
+    matched: SecretBytes,
+    fingerprint: Fingerprint,
+    entropy: f64,
+    /// What the exceptions say, if none of them looks at the line.
+    ruling: Option<RulingOnText>,
+}
+
+/// What the exceptions say of a match that is not excused by its text.
+#[derive(Debug, Clone)]
+struct RulingOnText {
+    ruling: Ruling,
+    /// See [`Match::open_allowlists`].
+    open: Vec<AllowlistRef>,
+    /// All expressions could be compiled.
+    is_sure: bool,
+}
+
+/// What became of a candidate at its place.
 pub(super) enum Outcome {
-    /// It stays, unless its place excuses it.
+    /// It stays, unless its path or commit excuses it.
     Match(Box<Match>),
-    /// It is no secret, and would be none in any other line.
+    /// It is no secret, and would be none in any other line; or it was found before, less deeply decoded.
     Nothing,
     /// An allowlist excused it because of its line.
     AllowedByLine,
@@ -55,23 +79,27 @@ pub(super) enum Outcome {
 }
 
 impl Scanner {
-    /// Decides about the match `found` of a rule in `source.text`; it lies in a window that ends at `limit`.
-    pub(super) fn confirm(
-        &self,
-        run: Run<'_>,
-        caches: &mut Caches,
-        source: &mut Source<'_, '_>,
-        found: Span,
-        limit: usize,
-    ) -> Outcome {
+    /// All matches of a rule in `window` that are not ruled out by their own bytes.
+    pub(super) fn candidates(&self, run: Run<'_>, caches: &mut Caches, text: &[u8], window: Span) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        let mut at = window.start;
+        while at <= window.end {
+            let input = Input::new(text).span(at..window.end);
+            let Some(raw) = run.regex.search_with(caches.get(run.rule, run.regex), &input) else { break };
+            at = raw.end() + usize::from(raw.is_empty());
+            let found = Span::new(raw.start(), raw.end());
+            candidates.extend(self.candidate(run, caches, text, found, window.start));
+        }
+        candidates
+    }
+
+    /// The match `found` in `text`, if it can be a secret; `base` is what places count from.
+    fn candidate(&self, run: Run<'_>, caches: &mut Caches, text: &[u8], found: Span, base: usize) -> Option<Candidate> {
         let Run { rule: rule_index, program, regex } = run;
         let rule = &self.rules.rules[rule_index];
-        let text = source.text;
         let trimmed = trim(text, found);
-        let layer = source.layers.last();
-        // What does not touch anything decoded was found before.
-        if trimmed.is_empty() || layer.is_some_and(|layer| !layer.touches_decoded(found)) {
-            return Outcome::Nothing;
+        if trimmed.is_empty() {
+            return None;
         }
         let matched = &text[trimmed.range()];
         let captures = |caches: &mut Caches, input: Input<'_>| -> Option<Captures> {
@@ -89,15 +117,62 @@ impl Scanner {
                 .and_then(|groups| group_of(&groups, rule.secret_group, true))
                 .map_or(trimmed, |span| Span::new(span.start + offset, span.end + offset))
         } else {
-            let input = Input::new(text).span(found.start..limit).anchored(Anchored::Yes);
+            let input = Input::new(text).span(found.range()).anchored(Anchored::Yes);
             captures(caches, input).and_then(|groups| group_of(&groups, rule.secret_group, false)).unwrap_or(trimmed)
         };
         let secret = &text[secret.range()];
-        let bits = entropy::shannon(secret);
-        if rule.entropy != 0.0 && bits <= rule.entropy {
+        let entropy = entropy::shannon(secret);
+        if rule.entropy != 0.0 && entropy <= rule.entropy {
+            return None;
+        }
+        let looks_at_line = self.programs.global.look_at_line() || program.exceptions.look_at_line();
+        let ruling = (!looks_at_line).then(|| self.rule_on(program, Targets { secret, matched, line: b"" }));
+        if ruling.as_ref().is_some_and(|on_text| on_text.ruling == Ruling::ByText) {
+            return None;
+        }
+        let from_base = |span: Span| Span::new(span.start - base, span.end - base);
+        Some(Candidate {
+            found: from_base(found),
+            trimmed: from_base(trimmed),
+            fingerprint: Fingerprint::new(&self.options.salt, rule.id.as_str(), secret),
+            secret: SecretBytes::new(secret),
+            matched: SecretBytes::new(matched),
+            entropy,
+            ruling,
+        })
+    }
+
+    /// Holds a match against the exceptions of its rule and the global ones.
+    fn rule_on(&self, program: &Program, targets: Targets<'_>) -> RulingOnText {
+        let mut open = Vec::new();
+        let global = self.programs.global.rule_on(targets, AllowlistRef::Global, &mut open);
+        let own = program.exceptions.rule_on(targets, AllowlistRef::Rule, &mut open);
+        // A finding too many is seen, one too few is not.
+        let is_sure = global.is_ok() && own.is_ok();
+        let (global, own) = (global.unwrap_or(Ruling::No), own.unwrap_or(Ruling::No));
+        let ruling = match (global, own) {
+            (Ruling::ByText, _) | (_, Ruling::ByText) => Ruling::ByText,
+            (Ruling::ByLine, _) | (_, Ruling::ByLine) => Ruling::ByLine,
+            (Ruling::No, Ruling::No) => Ruling::No,
+        };
+        RulingOnText { ruling, open, is_sure }
+    }
+
+    /// Decides about a candidate of a rule, in a window that begins at `base`.
+    pub(super) fn confirm(
+        &self,
+        run: Run<'_>,
+        source: &mut Source<'_, '_>,
+        candidate: &Candidate,
+        base: usize,
+    ) -> Outcome {
+        let in_text = |span: Span| Span::new(span.start + base, span.end + base);
+        let (found, trimmed) = (in_text(candidate.found), in_text(candidate.trimmed));
+        let layer = source.layers.last();
+        // What does not touch anything decoded was found before.
+        if layer.is_some_and(|layer| !layer.touches_decoded(found)) {
             return Outcome::Nothing;
         }
-
         let place = |span: Span| original_span(source.content, source.layers, span);
         let original = place(trimmed);
         let (start, end, judged_line) = if !self.options.strict {
@@ -110,24 +185,20 @@ impl Scanner {
             source.lines.gitleaks(Span::new(found.start, found.start + trimmed.len()))
         };
         let judged_line = &source.content[judged_line.range()];
-        let line_target = match layer {
-            Some(layer) if self.options.strict => layer.line_around(found),
-            Some(layer) => layer.line_around(trimmed),
-            None => judged_line,
-        };
 
-        let targets = Targets { secret, matched, line: line_target };
-        let mut open = Vec::new();
-        let global = self.programs.global.rule_on(targets, AllowlistRef::Global, &mut open);
-        let own = program.exceptions.rule_on(targets, AllowlistRef::Rule, &mut open);
-        // A finding too many is seen, one too few is not.
-        let is_sure = global.is_ok() && own.is_ok();
-        let (global, own) = (global.unwrap_or(Ruling::No), own.unwrap_or(Ruling::No));
-        if global == Ruling::ByText || own == Ruling::ByText {
-            return Outcome::Nothing;
-        }
-        if global == Ruling::ByLine || own == Ruling::ByLine {
-            return Outcome::AllowedByLine;
+        let ruling = candidate.ruling.clone().unwrap_or_else(|| {
+            let line = match layer {
+                Some(layer) if self.options.strict => layer.line_around(found),
+                Some(layer) => layer.line_around(trimmed),
+                None => judged_line,
+            };
+            let (secret, matched) = (candidate.secret.reveal(), candidate.matched.reveal());
+            self.rule_on(run.program, Targets { secret, matched, line })
+        });
+        match ruling.ruling {
+            Ruling::ByText => return Outcome::Nothing,
+            Ruling::ByLine => return Outcome::AllowedByLine,
+            Ruling::No => {}
         }
         if self.options.inline_allow
             && INLINE_ALLOWS.iter().any(|allow| memchr::memmem::find(judged_line, allow).is_some())
@@ -135,20 +206,20 @@ impl Scanner {
             return Outcome::AllowedInline;
         }
         let confirmed = Box::new(Match {
-            rule: rule_index,
-            fingerprint: Fingerprint::new(&self.options.salt, rule.id.as_str(), secret),
-            secret: SecretBytes::new(secret),
-            matched: SecretBytes::new(matched),
+            rule: run.rule,
+            fingerprint: candidate.fingerprint,
+            secret: candidate.secret.clone(),
+            matched: candidate.matched.clone(),
             line: SecretBytes::new(&source.content[kept_line(source.content, original).range()]),
             span: original,
             start,
             end,
-            entropy: bits,
+            entropy: candidate.entropy,
             encodings: encoding_names(source, trimmed),
             required: Vec::new(),
-            open_allowlists: open,
+            open_allowlists: ruling.open,
         });
-        if is_sure { Outcome::Match(confirmed) } else { Outcome::Unsure(confirmed) }
+        if ruling.is_sure { Outcome::Match(confirmed) } else { Outcome::Unsure(confirmed) }
     }
 }
 

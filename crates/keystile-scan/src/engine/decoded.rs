@@ -258,6 +258,7 @@ impl<'t> Task<'_, 't> {
         let mut search = Search {
             scanner: self.scanner,
             caches: &mut self.scratch.caches,
+            memo: &mut self.scratch.memo,
             keywords: &self.scratch.keywords,
             content: self.content,
             derived: None,

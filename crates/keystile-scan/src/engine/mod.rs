@@ -12,6 +12,7 @@
 //! | `decoded` | the same for what is encoded in the content |
 //! | `delta` | what a scan of derived content takes over from its base |
 //! | `confirm` | from a match of the expression to a [`Match`]: secret, entropy, exceptions, place |
+//! | `memo` | what was found in windows with the same bytes |
 //! | `allowlist` | exceptions, split into what depends on the match and what on its place |
 //! | `judge` | which matches are findings at a path in a commit |
 
@@ -22,6 +23,7 @@ mod confirm;
 mod decoded;
 mod delta;
 mod judge;
+mod memo;
 mod program;
 mod scan;
 mod search;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use bstr::BStr;
 
 use self::delta::{Derived, Reuse};
+use self::memo::Memo;
 use self::program::{Caches, Programs};
 use self::search::Hit;
 use self::steps::Runs;
@@ -203,6 +206,7 @@ pub enum Verdict {
 #[derive(Debug, Default)]
 pub struct Scratch {
     caches: Caches,
+    memo: Memo,
     runs: Runs,
     hits: Vec<Hit>,
     fresh: Vec<Hit>,

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use regex_automata::Input;
-
-use super::confirm::{Outcome, Run, Source};
+use super::confirm::{Candidate, Outcome, Run, Source};
 use super::decoded::{self, Near};
 use super::delta::{Derived, KeptDecoded, Reuse};
+use super::memo::Memo;
 use super::program::Caches;
 use super::search::LONGEST_CONTENT;
 use super::windows::{self, Look, Window};
@@ -77,7 +76,14 @@ pub(super) fn scan(
     let hits: Box<[_]> = scratch.hits.as_slice().into();
 
     let mut lines = Lines::new(content);
-    let mut search = Search { scanner, caches: &mut scratch.caches, keywords: &scratch.keywords, content, derived };
+    let mut search = Search {
+        scanner,
+        caches: &mut scratch.caches,
+        memo: &mut scratch.memo,
+        keywords: &scratch.keywords,
+        content,
+        derived,
+    };
     let parts = [part];
     let mut found = search.run(&parts, &mut lines);
     let [part] = parts;
@@ -102,6 +108,7 @@ pub(super) fn scan(
 pub(super) struct Search<'s> {
     pub(super) scanner: &'s Scanner,
     pub(super) caches: &'s mut Caches,
+    pub(super) memo: &'s mut Memo,
     /// Which keywords occur.
     pub(super) keywords: &'s [bool],
     pub(super) content: &'s [u8],
@@ -165,15 +172,11 @@ impl Search<'_> {
                     return matches;
                 };
                 let run = Run { rule, program, regex };
-                let mut source = Source { content: self.content, text: part.text, layers: part.layers, lines };
+                let candidates = self.candidates(run, part.text, window);
+                let mut source = Source { content: self.content, layers: part.layers, lines };
                 let mut is_clean = true;
-                let mut at = window.span.start;
-                while at <= window.span.end {
-                    let input = Input::new(part.text).span(at..window.span.end);
-                    let Some(raw) = regex.search_with(self.caches.get(rule, regex), &input) else { break };
-                    at = raw.end() + usize::from(raw.is_empty());
-                    let span = Span::new(raw.start(), raw.end());
-                    let outcome = self.scanner.confirm(run, self.caches, &mut source, span, window.span.end);
+                for candidate in candidates.iter() {
+                    let outcome = self.scanner.confirm(run, &mut source, candidate, window.span.start);
                     is_clean &= matches!(outcome, Outcome::Nothing);
                     match outcome {
                         Outcome::Match(confirmed) => matches.push(*confirmed),
@@ -192,6 +195,19 @@ impl Search<'_> {
             }
         }
         matches
+    }
+
+    /// What a rule finds in a window, the places around it left aside.
+    fn candidates(&mut self, run: Run<'_>, text: &[u8], window: Window) -> Arc<[Candidate]> {
+        let question = self.memo.question(text, window);
+        if let Some(candidates) = question.and_then(|question| self.memo.answer(question)) {
+            return candidates;
+        }
+        let candidates = self.scanner.candidates(run, self.caches, text, window.span);
+        match question {
+            Some(question) => self.memo.keep(question, candidates),
+            None => candidates.into(),
+        }
     }
 
     /// Gives `primary` the matches near it that its rule requires; false: one is missing.

@@ -1,0 +1,151 @@
+//! `keystile-webhook`: the process around [`keystile_webhook::Server`].
+//!
+//! Exit status: 0 stopped by a signal and drained; 1 failure; 2 usage; 143 (SIGTERM) or 130 (SIGINT)
+//! stopped before every request was answered, by a second signal or at the end of the time for it.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use anyhow::Context as _;
+use clap::FromArgMatches as _;
+use keystile_webhook::config::{self, Arguments, CertificateArguments};
+use keystile_webhook::judge::NoPolicy;
+use keystile_webhook::server::Ended;
+use keystile_webhook::tls::ServingCertificate;
+use keystile_webhook::tls::authority::Lifetimes;
+use keystile_webhook::tls::cluster::ClusterPlace;
+use keystile_webhook::tls::files::CertificateFiles;
+use keystile_webhook::tls::self_managed::{self, service_names};
+use keystile_webhook::{Health, Limits, Metrics, Server, telemetry};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+fn main() -> ExitCode {
+    let matches = config::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if arguments.print_config {
+        let text = config::print(&config::command(), &matches);
+        return match std::io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    telemetry::init(arguments.log_level);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the runtime could not be started");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run(arguments)).unwrap_or_else(|error| {
+        tracing::error!(error = format!("{error:#}"), "keystile-webhook failed");
+        ExitCode::FAILURE
+    });
+    // What was cut off is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    // kube and rustls find the provider here when nothing names one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut signals = Signals::new()?;
+    let metrics = Metrics::default();
+    let health = Arc::new(Health::default());
+    let certificate = ServingCertificate::new(metrics.certificate.clone());
+    if let (Some(chain), Some(key)) = (&arguments.certificate.tls_cert, &arguments.certificate.tls_key) {
+        let mut files = CertificateFiles::new(chain, key);
+        files.refresh(&certificate);
+        tokio::spawn(files.watch(Arc::clone(&certificate), arguments.certificate.certificate_poll));
+    }
+    keep_own_certificate(&arguments.certificate, &certificate).await?;
+    health.add("policy", || Err("no policy is loaded yet".into()));
+
+    let https = listen(arguments.listen).await?;
+    let probes = match arguments.probe_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let server = Server::new(Arc::new(NoPolicy), certificate, health, metrics, Limits::from(&arguments.limits));
+    let received = Arc::new(AtomicU8::new(0));
+    let first = {
+        let received = Arc::clone(&received);
+        async move {
+            received.store(signals.next().await, Ordering::Relaxed);
+            signals
+        }
+    };
+    let (tell, stop) = tokio::sync::oneshot::channel();
+    let second = async move {
+        let mut signals = first.await;
+        // The server may be gone already.
+        let _ = tell.send(());
+        signals.next().await
+    };
+    let stop = async {
+        // An error means that the other side is gone, which only happens at the end.
+        let _ = stop.await;
+    };
+    let cut_off = tokio::select! {
+        ended = server.serve(https, probes, stop) => match ended {
+            Ended::Drained => None,
+            Ended::CutOff(connections) => {
+                tracing::error!(connections, "stopped before every request was answered");
+                Some(received.load(Ordering::Relaxed))
+            }
+        },
+        signal = second => {
+            tracing::error!("stopped at once by a second signal");
+            Some(signal)
+        }
+    };
+    Ok(cut_off.map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
+}
+
+/// With `--certificate-secret`: looks after authority, certificate and bundle, for ever.
+async fn keep_own_certificate(
+    arguments: &CertificateArguments,
+    certificate: &Arc<ServingCertificate>,
+) -> anyhow::Result<()> {
+    let (Some(secret), Some(service), Some(configuration)) =
+        (&arguments.certificate_secret, &arguments.service, &arguments.webhook_configuration)
+    else {
+        return Ok(());
+    };
+    let client = kube::Client::try_default().await.context("while looking for the cluster's API server")?;
+    let place = ClusterPlace::new(client, secret.clone(), service.clone(), configuration.clone());
+    let names = service_names(&service.namespace, &service.name);
+    tokio::spawn(self_managed::keep(place, Arc::clone(certificate), names, Lifetimes::default()));
+    Ok(())
+}
+
+async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("while listening on {address}"))?;
+    let address = listener.local_addr().context("while asking for the address listened on")?;
+    tracing::info!(%address, "listening");
+    Ok(listener)
+}
+
+/// SIGTERM from the kubelet, SIGINT from a terminal.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("while registering for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// The number of the next one.
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.terminate.recv() => 15,
+            _ = self.interrupt.recv() => 2,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The table of open connections, and who goes when it is full.
+//!
+//! Refusing newcomers would let anyone in the cluster lock the API server out by opening connections
+//! and saying nothing. So a newcomer takes the place of another: first of one that never sent a
+//! request, longest silent first, then of the one that has been idle longest. The connection that the
+//! API server keeps and uses is the last to go.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+
+use super::activity::Activity;
+
+/// The connections of one listener.
+#[derive(Clone, Debug)]
+pub(super) struct Connections {
+    table: Arc<Mutex<Table>>,
+    max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    open: HashMap<u64, (Activity, Arc<Notify>)>,
+}
+
+/// A connection's place in the table, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Member {
+    id: u64,
+    table: Arc<Mutex<Table>>,
+    pub(super) activity: Activity,
+    /// Told when another takes the place.
+    pub(super) evicted: Arc<Notify>,
+}
+
+/// A connection that may be served.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) member: Member,
+    pub(super) in_place_of_another: bool,
+}
+
+impl Connections {
+    pub(super) fn new(max: usize) -> Self {
+        Self { table: Arc::default(), max }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        lock(&self.table).open.len()
+    }
+
+    /// A place for a new connection; none when all are taken and busy.
+    pub(super) fn admit(&self) -> Option<Admitted> {
+        let mut table = lock(&self.table);
+        let mut in_place_of_another = false;
+        if table.open.len() >= self.max {
+            let (id, _) = table
+                .open
+                .iter()
+                .map(|(id, (activity, _))| (*id, activity.state()))
+                .filter(|(_, state)| state.in_flight == 0)
+                .min_by_key(|(_, state)| (state.requests > 0, state.idle_since))?;
+            let (_, evicted) = table.open.remove(&id)?;
+            evicted.notify_one();
+            in_place_of_another = true;
+        }
+        let (activity, evicted) = (Activity::new(), Arc::new(Notify::new()));
+        let id = table.next;
+        table.next += 1;
+        table.open.insert(id, (activity.clone(), Arc::clone(&evicted)));
+        drop(table);
+        let member = Member { id, table: Arc::clone(&self.table), activity, evicted };
+        Some(Admitted { member, in_place_of_another })
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        lock(&self.table).open.remove(&self.id);
+    }
+}
+
+fn lock(table: &Mutex<Table>) -> std::sync::MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn was_evicted(member: &Member) -> bool {
+        tokio::time::timeout(Duration::ZERO, member.evicted.notified()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_silent_go_first_then_the_idle_never_the_busy() {
+        let connections = Connections::new(3);
+        let kept = connections.admit().unwrap().member;
+        drop(kept.activity.begin());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let busy = connections.admit().unwrap().member;
+        let request = busy.activity.begin();
+        let silent = connections.admit().unwrap().member;
+        assert_eq!(connections.len(), 3);
+
+        let fourth = connections.admit().unwrap();
+        assert!(fourth.in_place_of_another);
+        assert!(was_evicted(&silent).await && !was_evicted(&kept).await);
+        let working = fourth.member.activity.begin();
+        let fifth = connections.admit().unwrap();
+        assert!(was_evicted(&kept).await);
+        let working_too = fifth.member.activity.begin();
+        assert!(connections.admit().is_none(), "all are busy");
+        assert!(!was_evicted(&busy).await);
+
+        drop((silent, kept));
+        assert_eq!(connections.len(), 3, "who was evicted gives no place back");
+        drop((request, working, working_too));
+        drop((busy, fourth, fifth));
+        assert_eq!(connections.len(), 0);
+    }
+}

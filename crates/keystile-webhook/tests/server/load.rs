@@ -1,0 +1,103 @@
+//! More at once than may be judged, and judgements that don't come.
+
+use std::time::Duration;
+
+use keystile_webhook::Limits;
+use serde_json::Value;
+
+use crate::support::client::{BOTH, Http, Kept, request, validate};
+use crate::support::{Running, UID, limits, review};
+
+fn message(answer: &Value) -> &str {
+    assert_eq!(answer["response"]["uid"], UID);
+    assert_eq!(answer["response"]["allowed"], false);
+    answer["response"]["status"]["message"].as_str().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_judgement_that_does_not_come_is_a_denial_at_the_deadline() {
+    let server = Running::start(Limits { deadline: Duration::from_millis(100), ..limits() }).await;
+    for http in BOTH {
+        let mut kept = Kept::open(server.address, &server.authority.pem, http).await.unwrap();
+        let answer = kept.send(validate(server.address, review("hang").to_string())).await.unwrap().json();
+        assert_eq!(message(&answer), "keystile could not decide within its deadline: try again shortly");
+        assert_eq!(answer["response"]["status"]["code"], 504);
+        let answer = kept.send(validate(server.address, review("x").to_string())).await.unwrap().json();
+        assert_eq!(answer["response"]["allowed"], true, "the place is free again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_servers_own_timeout_counts_when_it_is_shorter() {
+    let server = Running::start(limits()).await;
+    let mut kept = Kept::open(server.address, &server.authority.pem, Http::One).await.unwrap();
+    let body = review("hang").to_string();
+    let asked = request("POST", server.address, "/validate?timeout=100ms", Some("application/json"), body);
+    assert!(message(&kept.send(asked).await.unwrap().json()).contains("within its deadline"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_places_and_queue_there_is_a_denial_at_once() {
+    let server = Running::start(Limits { max_in_flight: 1, max_queued: 1, ..limits() }).await;
+    let (address, authority) = (server.address, server.authority.pem.clone());
+    let ask = move |name: &'static str| {
+        let authority = authority.clone();
+        tokio::spawn(async move {
+            let mut kept = Kept::open(address, &authority, Http::One).await.unwrap();
+            kept.send(validate(address, review(name).to_string())).await.unwrap().json()
+        })
+    };
+    let running = ask("wait");
+    server.judge.waiting.notified().await;
+    let queued = ask("x");
+    // Read through the metrics page, which asks the gate.
+    let mut kept = Kept::open(server.address, &server.authority.pem, Http::Two).await.unwrap();
+    loop {
+        let text = kept.send(request("GET", server.address, "/metrics", None, "")).await.unwrap();
+        if text.text().contains("keystile_admission_requests_queued 1\n") {
+            break;
+        }
+    }
+    let refused = ask("x").await.unwrap();
+    assert_eq!(message(&refused), "keystile is overloaded, too many requests wait: try again shortly");
+    assert_eq!(refused["response"]["status"]["code"], 429);
+    server.judge.go_on.notify_one();
+    assert_eq!(running.await.unwrap()["response"]["allowed"], true);
+    assert_eq!(queued.await.unwrap()["response"]["allowed"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_past_the_deadline_hears_of_the_overload() {
+    let server = Running::start(Limits { max_in_flight: 1, ..limits() }).await;
+    let (address, authority) = (server.address, server.authority.pem.clone());
+    let running = tokio::spawn(async move {
+        let mut kept = Kept::open(address, &authority, Http::Two).await.unwrap();
+        kept.send(validate(address, review("wait").to_string())).await.unwrap().json()
+    });
+    server.judge.waiting.notified().await;
+    let mut kept = Kept::open(server.address, &server.authority.pem, Http::Two).await.unwrap();
+    let asked = request("POST", address, "/validate?timeout=100ms", Some("application/json"), review("x").to_string());
+    assert!(message(&kept.send(asked).await.unwrap().json()).contains("the request's turn did not come in time"));
+    server.judge.go_on.notify_one();
+    assert_eq!(running.await.unwrap()["response"]["allowed"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_share_one_budget() {
+    let body = review("wait").to_string();
+    let server = Running::start(Limits { max_buffered_bytes: body.len() * 3 / 2, ..limits() }).await;
+    let (address, authority) = (server.address, server.authority.pem.clone());
+    let first = tokio::spawn(async move {
+        let mut kept = Kept::open(address, &authority, Http::One).await.unwrap();
+        kept.send(validate(address, body)).await.unwrap().json()
+    });
+    server.judge.waiting.notified().await;
+    let mut kept = Kept::open(server.address, &server.authority.pem, Http::One).await.unwrap();
+    let refused = kept.send(validate(address, review("x").to_string())).await.unwrap().json();
+    assert_eq!(message(&refused), "keystile holds as many requests as it may: try again shortly");
+    server.judge.go_on.notify_one();
+    assert_eq!(first.await.unwrap()["response"]["allowed"], true);
+    let mut kept = Kept::open(server.address, &server.authority.pem, Http::One).await.unwrap();
+    let answer = kept.send(validate(address, review("x").to_string())).await.unwrap().json();
+    assert_eq!(answer["response"]["allowed"], true, "the bytes are given back");
+}

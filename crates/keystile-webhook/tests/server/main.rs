@@ -1,0 +1,14 @@
+//! The webhook's server over real TLS connections on 127.0.0.1.
+//!
+//! No test measures time: limits are set so short or so long that only one outcome can come, and a
+//! test that hangs fails after [`support::PATIENCE`].
+#![allow(missing_docs, unreachable_pub, reason = "a test program has no readers of its interface")]
+
+mod bad_input;
+mod connections;
+mod load;
+mod process;
+mod rotation;
+mod routes;
+mod shutdown;
+mod support;

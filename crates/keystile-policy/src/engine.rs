@@ -10,11 +10,13 @@ use crate::context::Context;
 use crate::field_path::Path;
 use crate::judgement::{Action, Judged, Judgement};
 use crate::kind::{self, Kind, Recognised};
+use crate::policy::document::syntax::is_dns_label;
 use crate::policy::{EnvRule, Policy};
 use crate::request::{Operation, Request};
 use crate::rules::{BINDING_UNBOUND, OBJECT_UNKNOWN_VERSION, RULES};
 use crate::shown::Shown;
 use crate::subject::Subject;
+use crate::subject::store::StoreKind;
 use crate::violation::Violation;
 use crate::world::{Lookup, Namespace, Query, World};
 
@@ -52,7 +54,7 @@ impl Engine {
             Operation::Create | Operation::Update => {
                 let Some(object) = request.object else { return Judgement::default() };
                 let old = request.old_object.filter(|_| request.operation == Operation::Update);
-                if old.is_some_and(|old| says_the_same(old, object)) {
+                if old.is_some_and(|old| says_the_same(kind, old, object)) {
                     return Judgement::default();
                 }
                 let (binding, mut found) = self.violations(kind, request, object, old, world, &mut unanswered);
@@ -79,6 +81,7 @@ impl Engine {
         let subject = Subject::read(kind, object);
         let namespace = if kind.is_cluster_scoped() { "" } else { request.namespace };
         let binding = match self.binding_of(namespace, world) {
+            _ if kind.is_cluster_scoped() => None,
             Lookup::Found(binding) => binding,
             Lookup::Absent => None,
             Lookup::Unknown => {
@@ -130,15 +133,32 @@ impl Engine {
 
     fn answer(
         &self,
-        _request: &Request<'_>,
+        request: &Request<'_>,
         binding: Option<&Binding>,
         found: Vec<Violation>,
         unanswered: BTreeSet<Query>,
     ) -> Judgement {
-        let env = binding.and_then(|binding| binding.env.value());
+        let env = match binding {
+            Some(binding) => binding.env.value(),
+            None if request.kind == StoreKind::ClusterSecretStore.as_str() => {
+                self.policy.stores.cluster.as_ref().and_then(|cluster| cluster.env.as_deref())
+            }
+            None => None,
+        };
         let mut violations: Vec<Judged> = found
             .into_iter()
-            .map(|violation| Judged { action: self.policy.action(violation.rule, env), violation, excused_by: None })
+            .map(|violation| {
+                let action = self.policy.action(violation.rule, env);
+                match self.policy.exception(request, &violation) {
+                    Some((exception, excused)) => Judged {
+                        action: action.min(Action::Audit),
+                        excused_by: Some(excused.reason.clone()),
+                        exception: Some(exception),
+                        violation,
+                    },
+                    None => Judged { action, violation, excused_by: None, exception: None },
+                }
+            })
             .filter(|judged| judged.action > Action::Allow)
             .collect();
         violations.sort_by_key(|judged| std::cmp::Reverse(judged.action));
@@ -146,26 +166,24 @@ impl Engine {
     }
 }
 
-/// Whether nothing but metadata and status differs.
-fn says_the_same(old: &Value, new: &Value) -> bool {
-    let rest = |object: &Value| -> Vec<(String, Value)> {
-        object
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(field, _)| !matches!(field.as_str(), "metadata" | "status"))
-            .map(|(field, value)| (field.clone(), value.clone()))
-            .collect()
+/// Whether nothing differs that a rule could look at: for most kinds what stands outside of metadata
+/// and status. Namespaces are bound by their labels, stores are chosen by theirs, and the Vault Agent
+/// Injector is told by annotations.
+fn says_the_same(kind: Kind, old: &Value, new: &Value) -> bool {
+    let counts: &[&str] = match kind {
+        Kind::Namespace | Kind::SecretStore | Kind::ClusterSecretStore => &["labels"],
+        Kind::Workload => &["annotations"],
+        _ => &[],
+    };
+    let rest = |object| {
+        let fields = |object: &'_ Value| object.as_object().cloned().unwrap_or_default();
+        let mut rest: serde_json::Map<String, Value> = fields(object);
+        rest.remove("status");
+        let metadata = rest.remove("metadata").unwrap_or_default();
+        let metadata: Vec<Option<Value>> = counts.iter().map(|field| metadata.get(*field).cloned()).collect();
+        (rest, metadata)
     };
     rest(old) == rest(new)
-}
-
-/// Whether `text` is a DNS label (RFC 1123): 1 to 63 of `a-z0-9-`, no hyphen at either end.
-fn is_dns_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 fn unbound(namespace: &str) -> Violation {

@@ -25,6 +25,8 @@ pub struct Judged {
     pub action: Action,
     /// The reason of the exception that excuses it, if one does; the action is then [`Action::Audit`].
     pub excused_by: Option<String>,
+    /// That exception's place in the policy's `exceptions`, from 0.
+    pub exception: Option<usize>,
 }
 
 /// The answer to one request.
@@ -47,6 +49,12 @@ impl Judgement {
     /// The violations with this action.
     pub fn with(&self, action: Action) -> impl Iterator<Item = &Violation> {
         self.violations.iter().filter(move |judged| judged.action == action).map(|judged| &judged.violation)
+    }
+
+    /// The exceptions that excused something, by their place in the policy. A run over all objects tells
+    /// by them which exceptions excuse nothing any more.
+    pub fn exceptions_used(&self) -> impl Iterator<Item = usize> {
+        self.violations.iter().filter_map(|judged| judged.exception)
     }
 
     /// Whether a rule that warns or denies could not be answered.

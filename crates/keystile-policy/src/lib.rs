@@ -32,6 +32,7 @@ pub mod request;
 pub mod rules;
 pub mod shown;
 pub mod subject;
+mod suggest;
 pub mod violation;
 pub mod world;
 

@@ -4,13 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use keystile_policy::name::{NamePattern, TextPattern};
-use keystile_policy::policy::{
-    AccessSet, Admins, BindingRule, ByEnv, ClusterStoreSettings, EnvRule, Grant, KmsSettings, Policy, Provider,
-    ProviderEntry, StoreSettings,
-};
+use keystile_policy::policy::{Policy, document};
 use keystile_policy::{Action, Engine, Judgement, Operation, Request, Snapshot, User};
 
 #[path = "../../../tests/threats/case.rs"]
@@ -102,56 +97,14 @@ fn fault(case: &Case, judgement: &Judgement) -> Option<String> {
 
 /// The policy of a file.
 fn policy(file: &Path) -> Policy {
-    assert!(file.ends_with("default.yaml"), "{}: only the default policy is built here yet", file.display());
-    let read = ByEnv::all(AccessSet { read: true, ..AccessSet::default() });
-    let grant = |names: &str, separator: char| Grant {
-        names: NamePattern::parse(names, separator).unwrap(),
-        access: read.clone(),
-        teams: None,
-        stores: None,
-    };
-    let texts = |texts: &[&str]| ByEnv::all(texts.iter().map(|text| (*text).to_owned()).collect());
-    let text = |text: &str| TextPattern::parse(text).unwrap();
-    Policy {
-        name: "default".to_owned(),
-        binding: BindingRule {
-            team_label: "team".to_owned(),
-            reserved_teams: Vec::new(),
-            env: EnvRule::Label {
-                label: "env".to_owned(),
-                values: ["dev", "staging", "prod"].map(str::to_owned).to_vec(),
-            },
-        },
-        namespaces: BTreeMap::new(),
-        admins: Admins::default(),
-        providers: vec![ProviderEntry {
-            provider: Provider::Aws {
-                services: texts(&["SecretsManager", "ParameterStore"]),
-                accounts: texts(&["111111111111"]),
-                regions: texts(&["eu-west-1"]),
-                replica_regions: ByEnv::default(),
-            },
-            grants: vec![grant("/{env}/{team}/**", '/')],
-        }],
-        stores: StoreSettings {
-            service_accounts: ByEnv::all(vec![text("secrets-reader")]),
-            roles: ByEnv::all(vec![text("arn:aws:iam::111111111111:role/secrets-{env}-{team}")]),
-            controllers: ByEnv::all(vec![String::new()]),
-            cluster: Some(ClusterStoreSettings {
-                env: Some("prod".to_owned()),
-                service_accounts: vec!["external-secrets/secrets-reader".to_owned()],
-                roles: vec![text("arn:aws:iam::111111111111:role/secrets-hub")],
-            }),
-        },
-        generators: texts(&["Password", "UUID", "SSHKey"]),
-        status_writers: ByEnv::default(),
-        kms: KmsSettings::default(),
-        rotation_max_age: ByEnv::default(),
-        refresh_max_interval: ByEnv::all(Duration::from_secs(12 * 3600)),
-        min_recovery_window: ByEnv::default(),
-        required_tags: ByEnv::default(),
-        inventory_max_age: ByEnv::default(),
-        actions: BTreeMap::new(),
-        exceptions: Vec::new(),
+    let text = std::fs::read_to_string(file).expect("a policy can be read");
+    let document: serde_json::Value = serde_saphyr::from_str(&text).expect("a policy is YAML");
+    let now = "2026-11-25T12:00:00Z".parse().expect("a time");
+    match document::read(&document, now) {
+        Ok((policy, problems)) if problems.is_empty() => policy,
+        Ok((_, problems)) | Err(problems) => {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}:\n{}", file.display(), problems.join("\n"))
+        }
     }
 }

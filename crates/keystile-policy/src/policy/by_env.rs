@@ -52,6 +52,15 @@ impl<T> ByEnv<T> {
         }
     }
 
+    /// The same with each value made another.
+    #[must_use]
+    pub fn map<U>(&self, mut make: impl FnMut(&T) -> U) -> ByEnv<U> {
+        ByEnv {
+            default: self.default.as_ref().map(&mut make),
+            by_env: self.by_env.iter().map(|(env, value)| (env.clone(), make(value))).collect(),
+        }
+    }
+
     /// Every value that is written.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.by_env.values().chain(&self.default)

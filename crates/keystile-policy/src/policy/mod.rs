@@ -5,22 +5,30 @@
 
 pub mod by_env;
 pub mod document;
+pub mod duration;
+mod profile;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use crate::binding::Binding;
 use crate::judgement::Action;
 use crate::name::{NamePattern, TextPattern};
+use crate::request::Request;
+use crate::violation::Violation;
 pub use by_env::ByEnv;
+pub use profile::Profile;
 
 /// A policy. The default one binds no namespace and grants nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// `metadata.name` of the document.
     pub name: String,
+    /// What holds where the document said nothing.
+    pub profile: Profile,
     /// Who a namespace is.
     pub binding: BindingRule,
     /// Namespaces bound by name; they win over labels.
@@ -261,13 +269,56 @@ pub struct Exception {
     pub expires: Date,
 }
 
+impl Exception {
+    /// Whether the two excuse the same object from the same rule.
+    #[must_use]
+    pub fn is_for_the_same(&self, other: &Self) -> bool {
+        let key = |e: &'_ Self| (e.rule.clone(), e.namespace.clone(), e.kind.clone(), e.name.clone(), e.value.clone());
+        key(self) == key(other)
+    }
+}
+
 impl Policy {
-    /// What a broken `rule` does in `env` (`None` = any environment: the strictest).
+    /// What a broken `rule` does in `env` (`None` = any environment: the strictest). The document's
+    /// longest line wins, then the profile's, then the rule's own default.
     #[must_use]
     pub fn action(&self, rule: &crate::rules::Rule, env: Option<&str>) -> Action {
-        [rule.id, rule.group(), "all"]
-            .iter()
-            .find_map(|id| self.actions.get(*id)?.strictest(env, |a, b| a.max(b)).copied())
+        if let Some(env) = env {
+            return self.action_in(rule, env);
+        }
+        // Some environment: each that is named, and one that is not.
+        let others = match &self.binding.env {
+            EnvRule::Value(value) => vec![value.as_str()],
+            EnvRule::Label { values, .. } if !values.is_empty() => values.iter().map(String::as_str).collect(),
+            EnvRule::Label { .. } => self.actions.values().flat_map(ByEnv::envs).chain([""]).collect(),
+        };
+        others.iter().map(|env| self.action_in(rule, env)).max().unwrap_or(rule.default_action)
+    }
+
+    /// The exception that excuses a violation of a request's object, with its place in the list.
+    #[must_use]
+    pub fn exception(&self, request: &Request<'_>, violation: &Violation) -> Option<(usize, &Exception)> {
+        if self.exceptions.is_empty() {
+            return None;
+        }
+        let today = request.now.to_zoned(TimeZone::UTC).date();
+        self.exceptions.iter().enumerate().find(|(_, exception)| {
+            exception.rule == violation.rule.id
+                && exception.kind == request.kind
+                && exception.name == request.name
+                // Without a namespace the kind is cluster-scoped; the API server then sends none, but a
+                // Namespace's own name for a Namespace.
+                && exception.namespace.as_ref().is_none_or(|namespace| namespace == request.namespace)
+                && exception.value.as_ref().is_none_or(|value| *value == violation.about)
+                && today <= exception.expires
+        })
+    }
+
+    fn action_in(&self, rule: &crate::rules::Rule, env: &str) -> Action {
+        let ids = [rule.id, rule.group(), "all"];
+        ids.iter()
+            .find_map(|id| self.actions.get(*id)?.get(env).copied())
+            .or_else(|| ids.iter().find_map(|id| self.profile.action(id)))
             .unwrap_or(rule.default_action)
     }
 }

@@ -45,6 +45,13 @@ impl Rule {
     pub fn group(&self) -> &'static str {
         self.id.split('-').next().unwrap_or(self.id)
     }
+
+    /// Whether what the rule is about is a name or a role: an exception then excuses one of them, not
+    /// whatever the object will name.
+    #[must_use]
+    pub fn is_about_names(&self) -> bool {
+        self.group() == "key" || self.id.ends_with("-outside-grant") || self.id.contains("-role")
+    }
 }
 
 /// A check that finds nothing: the engine answers the rule before objects are read.

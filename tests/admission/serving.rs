@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::certificates::Authority;
-use crate::support::identities::TENANT_A;
+use crate::support::identities::{PLATFORM_ADMIN, TENANT_A};
 use crate::support::kubectl::Run;
 use crate::support::server::eventually;
+use crate::support::webhook::register;
 use crate::support::{Cluster, Webhook, cluster};
 
 /// How long the API server may take to notice a registration or a change of one: a second or two.
@@ -58,7 +61,7 @@ fn a_refusal_reaches_the_user_with_its_reason() {
     expect_verdict(cluster, &namespace);
     try_apply(cluster, &namespace)
         .refused_with("Error from server (Forbidden)")
-        .refused_with("admission webhook \"refusal.keystile.dev\" denied the request: ");
+        .refused_with("admission webhook \"refusal-0.keystile.dev\" denied the request: ");
 }
 
 #[test]
@@ -129,6 +132,36 @@ fn a_change_of_certificate_and_authority_under_load_loses_no_request() {
         }
     });
     assert!(answered.into_inner() >= 44);
+}
+
+#[test]
+fn replicas_that_keep_their_own_certificate_are_trusted_by_the_api_server() {
+    let Some(cluster) = cluster() else { return };
+    let namespaces = [(); 2].map(|()| cluster.namespace(&[("team", "team-a"), ("env", "prod")], TENANT_A));
+    let (system, name) = ("keystile-system", "self-managed");
+    // The API server calls an ExternalName at the registration's port, and expects the Service's name in the certificate.
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": name, "namespace": system},
+        "spec": {"type": "ExternalName", "externalName": "localhost"},
+    });
+    cluster.kubectl(PLATFORM_ADMIN, ["create", "-f", "-"], &service.to_string()).succeeds();
+    // Both begin before there is a configuration, and meet at one Secret.
+    let replicas = ["first", "second"].map(|log| Webhook::start_self_managed(cluster, log, system, name));
+    let clients = replicas.each_ref().map(|replica| replica.behind_service(system, name));
+    let [first, second] = clients;
+    register(cluster, name, &[(&namespaces[0], first), (&namespaces[1], second)]);
+
+    for namespace in &namespaces {
+        expect_verdict(cluster, namespace);
+    }
+    let get = ["get", "validatingwebhookconfiguration", name, "-o", "json"];
+    let configuration = cluster.kubectl(PLATFORM_ADMIN, get, "").succeeds().json();
+    let get = ["get", "secret", name, "-n", system, "-o", "json"];
+    let secret = cluster.kubectl(PLATFORM_ADMIN, get, "").succeeds().json();
+    for webhook in configuration["webhooks"].as_array().unwrap() {
+        assert_eq!(webhook["clientConfig"]["caBundle"], secret["data"]["ca.crt"], "both trust what the Secret holds");
+    }
 }
 
 /// Sets its flag when dropped, be it by a panic.

@@ -70,6 +70,9 @@ impl Cluster {
 
     /// Definitions, roles, and the namespaces that the platform has anyway.
     fn furnish(&self) -> Result<(), String> {
+        for namespace in ["external-secrets", "keystile-system"] {
+            expect_run(self.kubectl(PLATFORM_ADMIN, ["create", "namespace", namespace], ""))?;
+        }
         let external_secrets = path(&self.programs.external_secrets_crds);
         let infra_operator = include_str!("../crds/infra-operator.yaml");
         for (place, input) in [(&*external_secrets, ""), ("-", infra_operator), ("-", include_str!("../rbac.yaml"))] {
@@ -78,9 +81,6 @@ impl Cluster {
         }
         let wait = ["wait", "--for=condition=Established", "--all", "crd", "--timeout=120s"];
         expect_run(self.kubectl(PLATFORM_ADMIN, wait, ""))?;
-        for namespace in ["external-secrets", "keystile-system"] {
-            expect_run(self.kubectl(PLATFORM_ADMIN, ["create", "namespace", namespace], ""))?;
-        }
         Ok(())
     }
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 /// Runs a program until standard input ends, then stops it by its own process id.
 ///
-/// The tests hold the other end of the pipe. It closes when the owner is dropped, and as well when the tests end in
-/// another way: a static is never dropped, a killed process drops nothing. The program is asked to stop (TERM) and, when it is still
-/// there after the seconds that are asked for, killed. When the program ends by itself, so does this, with its status.
+/// The tests hold the other end of the pipe. It closes when the owner is dropped, and as well when the tests end
+/// in another way: a static is never dropped, a killed process drops nothing. The program is asked to stop (TERM)
+/// and killed once its patience, in tenths of a second, has run out; without any it is killed at once. When the
+/// program ends by itself, so does this, with its status.
 const KEEPER: &str = r#"
 patience=$1; shift
 exec 3<&0
@@ -17,7 +18,7 @@ exec 3<&0
 server=$!
 (
     while read -r _ <&3; do :; done
-    kill "$server" 2>/dev/null
+    [ "$patience" -eq 0 ] || kill "$server" 2>/dev/null
     while [ "$patience" -gt 0 ] && kill -0 "$server" 2>/dev/null; do
         sleep 0.1
         patience=$((patience - 1))
@@ -40,9 +41,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `command`; what it prints goes to `log`. On drop it has `patience` to end by itself.
+    /// Starts `command`; what it prints goes to `log`. Stopped, it has `patience` to end by itself.
     pub(crate) fn start(command: &Command, log: &Path, patience: Duration) -> Self {
-        let output = File::create(log).expect("a log can be written");
+        // One that starts again goes on in the same log.
+        let output = File::options().create(true).append(true).open(log).expect("a log can be written");
         let mut keeper = Command::new("sh");
         keeper.args(["-c", KEEPER, "keeper"]).arg((patience.as_millis() / 100).to_string());
         keeper.arg(command.get_program()).args(command.get_args());

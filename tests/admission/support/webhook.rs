@@ -10,21 +10,22 @@ use serde_json::{Value, json};
 
 use super::Cluster;
 use super::certificates::Authority;
-use super::identities::PLATFORM_ADMIN;
+use super::identities::{PLATFORM_ADMIN, WEBHOOK};
 use super::mounted::Mounted;
 use super::server::{Server, eventually, free_port};
 
 /// How long the process may take to listen: milliseconds, unless the machine is busy.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// A running webhook with a certificate of its own. Dropping it stops it.
+/// A running webhook. Dropping it stops it.
 #[derive(Debug)]
 pub(crate) struct Webhook {
     server: Option<Server>,
+    command: Command,
     log: PathBuf,
     port: u16,
-    /// `tls.crt` and `tls.key`, as cert-manager's Secret has them.
-    certificate: Mounted,
+    /// `tls.crt` and `tls.key`, as cert-manager's Secret has them; none where it keeps its own.
+    certificate: Option<Mounted>,
 }
 
 impl Webhook {
@@ -32,20 +33,38 @@ impl Webhook {
     pub(crate) fn start(cluster: &Cluster, name: &str, authority: &Authority) -> Self {
         let (chain, key) = authority.issue();
         let certificate = Mounted::new(&[("tls.crt", &chain), ("tls.key", &key)]);
-        let log = cluster.folder().join(format!("{name}.log"));
-        let mut webhook = Self { server: None, log, port: free_port(), certificate };
+        let mut webhook = Self::new(cluster, name);
+        webhook.command.arg("--tls-cert").arg(certificate.path("tls.crt"));
+        webhook.command.arg("--tls-key").arg(certificate.path("tls.key"));
+        webhook.command.arg("--certificate-poll=100ms");
+        webhook.certificate = Some(certificate);
         webhook.start_again();
         webhook
     }
 
+    /// Starts one that keeps its own certificate in the Secret `NAMESPACE/NAME`, for the Service and in the
+    /// configuration of that name.
+    pub(crate) fn start_self_managed(cluster: &Cluster, log: &str, namespace: &str, name: &str) -> Self {
+        let mut webhook = Self::new(cluster, log);
+        webhook.command.arg(format!("--certificate-secret={namespace}/{name}"));
+        webhook.command.arg(format!("--service={namespace}/{name}"));
+        webhook.command.arg(format!("--webhook-configuration={name}"));
+        webhook.start_again();
+        webhook
+    }
+
+    fn new(cluster: &Cluster, name: &str) -> Self {
+        let port = free_port();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keystile-webhook"));
+        command.env("KUBECONFIG", cluster.kubeconfig(WEBHOOK));
+        command.args([&format!("--listen=127.0.0.1:{port}"), "--drain-delay=0ms"]);
+        let log = cluster.folder().join(format!("{name}.log"));
+        Self { server: None, command, log, port, certificate: None }
+    }
+
     /// Starts it where it was, after [`Self::kill`].
     pub(crate) fn start_again(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keystile-webhook"));
-        command.arg(format!("--listen=127.0.0.1:{}", self.port));
-        command.arg("--tls-cert").arg(self.certificate.path("tls.crt"));
-        command.arg("--tls-key").arg(self.certificate.path("tls.key"));
-        command.args(["--certificate-poll=100ms", "--drain-delay=0ms"]);
-        let mut server = Server::start(&command, &self.log, Duration::ZERO);
+        let mut server = Server::start(&self.command, &self.log, Duration::ZERO);
         let ready = eventually(START_LIMIT, || match server.ended() {
             Some(status) => panic!("keystile-webhook ended ({status}):\n{}", server.log_tail()),
             None => TcpStream::connect(("127.0.0.1", self.port)).map(drop).map_err(|error| error.to_string()),
@@ -62,7 +81,8 @@ impl Webhook {
     /// Gives it another certificate, the way the kubelet does.
     pub(crate) fn swap_certificate(&mut self, authority: &Authority) {
         let (chain, key) = authority.issue();
-        self.certificate.update(&[("tls.crt", &chain), ("tls.key", &key)]);
+        let mounted = self.certificate.as_mut().expect("its certificate is in files");
+        mounted.update(&[("tls.crt", &chain), ("tls.key", &key)]);
     }
 
     /// Waits until new connections see a certificate of `authority`.
@@ -80,20 +100,27 @@ impl Webhook {
             "url": format!("https://127.0.0.1:{}/validate", self.port),
             "caBundle": ByteString(bundle.into_bytes()),
         });
-        let registration = registration(name, namespace, &client).to_string();
-        let apply = ["apply", "--server-side", "-f", "-"];
-        cluster.kubectl(PLATFORM_ADMIN, apply, &registration).succeeds();
+        register(cluster, name, &[(namespace, client)]);
+    }
+
+    /// How a registration names it when it is called by a Service; the API server takes the port from here.
+    pub(crate) fn behind_service(&self, namespace: &str, name: &str) -> Value {
+        json!({"service": {"namespace": namespace, "name": name, "path": "/validate", "port": self.port}})
     }
 }
 
+/// Registers webhooks as `name`, each for the objects of its namespace.
+#[track_caller]
+pub(crate) fn register(cluster: &Cluster, name: &str, clients: &[(&str, Value)]) {
+    let apply = ["apply", "--server-side", "-f", "-"];
+    cluster.kubectl(PLATFORM_ADMIN, apply, &registration(name, clients).to_string()).succeeds();
+}
+
 /// Tests share a cluster, so a registration is for one namespace, and for no cluster-scoped kind.
-fn registration(name: &str, namespace: &str, client: &Value) -> Value {
-    json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": name},
-        "webhooks": [{
-            "name": format!("{name}.keystile.dev"),
+fn registration(name: &str, clients: &[(&str, Value)]) -> Value {
+    let webhook = |(number, (namespace, client)): (usize, &(&str, Value))| {
+        json!({
+            "name": format!("{name}-{number}.keystile.dev"),
             "clientConfig": client,
             "admissionReviewVersions": ["v1"],
             "sideEffects": "None",
@@ -108,6 +135,12 @@ fn registration(name: &str, namespace: &str, client: &Value) -> Value {
                 "scope": "Namespaced",
                 "operations": ["CREATE", "UPDATE", "DELETE"],
             }],
-        }],
+        })
+    };
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": clients.iter().enumerate().map(webhook).collect::<Vec<_>>(),
     })
 }

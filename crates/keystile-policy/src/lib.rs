@@ -30,6 +30,7 @@ pub mod policy;
 pub mod provider;
 pub mod request;
 pub mod rules;
+pub mod schedule;
 pub mod shown;
 pub mod subject;
 mod suggest;

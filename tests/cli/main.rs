@@ -24,6 +24,7 @@ mod history;
 mod hostile;
 mod init;
 mod layouts;
+mod memory;
 mod mistyped;
 mod pre_commit;
 mod reports;

@@ -6,6 +6,7 @@ mod support;
 mod counts;
 mod damage;
 mod introductions;
+mod nested;
 mod random;
 mod reference;
 mod scanning;

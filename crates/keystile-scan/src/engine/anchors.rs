@@ -46,6 +46,15 @@ pub(super) fn anchors(hir: &Hir) -> Option<Vec<Anchor>> {
         .then_some(choice.anchors)
 }
 
+/// A byte that every match of `hir` contains, too common to be looked for everywhere.
+pub(super) fn common_byte(hir: &Hir) -> Option<(u8, Anchor)> {
+    let [anchor] = <[Anchor; 1]>::try_from(best(hir)?.anchors).ok()?;
+    match *anchor.literal {
+        [byte] if !byte.is_ascii_alphabetic() => Some((byte, anchor)),
+        _ => None,
+    }
+}
+
 fn best(hir: &Hir) -> Option<Choice> {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => None,

@@ -15,7 +15,7 @@ use super::cluster::{self, Cluster, Decoding};
 use super::delta::{Derived, KeptDecoded, unite};
 use super::scan::{Found, Part, Search};
 use super::search::Hit;
-use super::windows::{self, Look, NEAR, Window};
+use super::windows::{self, Look, NEAR, Opener, Window};
 use super::{Match, Scanner, Scratch};
 use crate::decode::{self, Options, Segments, barrier};
 use crate::fingerprint::Fingerprint;
@@ -44,6 +44,8 @@ pub(super) struct Near {
     kept: Vec<Span>,
     /// See [`KeptDecoded::reach`].
     reach: usize,
+    /// See [`Reuse::common`](super::delta::Reuse).
+    common: Box<[usize]>,
 }
 
 impl Near {
@@ -59,7 +61,12 @@ impl Near {
             range.end = range.end.saturating_add(reach_around).min(content.len());
         }
         ranges.extend(cut);
-        Some(Self { ranges: unite(ranges), kept, reach })
+        Some(Self { ranges: unite(ranges), kept, reach, common: derived.base.common.clone() })
+    }
+
+    /// Whether a rule with a common byte was searched for at the segments of the base, too.
+    pub(super) fn knows_common(&self, rule: usize) -> bool {
+        self.kept.is_empty() || self.common.contains(&rule)
     }
 
     /// Whether `span` overlaps or touches a segment that was copied, so that it might be another one in
@@ -88,12 +95,13 @@ pub(super) fn scan<'t>(
     // gitleaks searches the whole text again, and lets only those keywords count that stand in it then.
     let strict = scanner.options.strict;
     let mut near = near.filter(|near| !strict && (near.kept.is_empty() || !is_anywhere));
+    let common = scanner.programs.open_common(&scratch.keywords);
     let mut keywords: Option<Vec<bool>> = None;
     let mut segments = Segments::default();
     let mut radius = if strict { content.len() } else { NEAR };
     loop {
         let (ranges, kept, reach) = match &near {
-            Some(Near { ranges, kept, reach }) => (ranges.clone(), kept.as_slice(), *reach),
+            Some(Near { ranges, kept, reach, .. }) => (ranges.clone(), kept.as_slice(), *reach),
             None => (vec![Span::new(0, content.len())], [].as_slice(), 0),
         };
         decode::find(content, &ranges, options, &mut segments);
@@ -110,6 +118,7 @@ pub(super) fn scan<'t>(
             content,
             far_looks,
             is_partial: near.is_some(),
+            common: &common,
             inside: Vec::new(),
             deep: Vec::new(),
             reach,
@@ -142,6 +151,8 @@ struct Task<'s, 't> {
     far_looks: &'s [Span],
     /// Some segments were left out.
     is_partial: bool,
+    /// Rules with a common byte that run because of a keyword in the content itself.
+    common: &'s [usize],
     /// The segments in all neighbourhoods, sorted.
     inside: Vec<Span>,
     /// See [`Cluster::deep`].
@@ -249,6 +260,12 @@ impl<'t> Task<'_, 't> {
             return Err(Again::Whole);
         }
 
+        // A keyword in decoded text lets a rule run that did not run at the segments before.
+        let opens_common = programs.open_common(&self.scratch.keywords).iter().any(|rule| !self.common.contains(rule));
+        if opens_common && self.is_partial {
+            return Err(Again::All);
+        }
+
         let mut parts = Vec::with_capacity(clusters.len());
         for (cluster, mut hits) in clusters.iter().zip(hits_of) {
             let layers = &cluster.layers[..depth];
@@ -264,7 +281,7 @@ impl<'t> Task<'_, 't> {
             derived: None,
         };
         let mut found = search.run(&parts, lines);
-        found.is_dirty |= is_anywhere;
+        found.is_dirty |= is_anywhere || opens_common;
         Ok(found)
     }
 
@@ -290,7 +307,9 @@ impl<'t> Task<'_, 't> {
                 }
             }
         };
-        windows::open(&self.scanner.programs, &mut self.scratch.runs, text, hits, None, &mut windows, looked);
+        let Scratch { runs, keywords, .. } = &mut *self.scratch;
+        let programs = &self.scanner.programs;
+        Opener { programs, runs, keywords }.open(text, hits, None, &mut windows, looked);
         windows.retain(|window| layer.touches_decoded(window.span));
         for Window { span, .. } in &windows {
             is_too_narrow |= is_cut_before && span.start < exact.start + LOOK_AROUND;

@@ -22,6 +22,8 @@ pub(super) struct Reuse {
     pub(super) len: usize,
     /// Every occurrence of a literal, by its end.
     pub(super) hits: Box<[Hit]>,
+    /// Rules with a common byte that ran, since one of their keywords occurs in the content itself.
+    pub(super) common: Box<[usize]>,
     /// Where matches can lie, sorted.
     pub(super) windows: Box<[Window]>,
     /// For each window, whether no match in it is a secret, whatever stands around it.
@@ -145,6 +147,14 @@ impl Derived<'_> {
         let index = self.regions.partition_point(|region| region.at <= span.start).checked_sub(1)?;
         let region = self.regions[index];
         (span.end <= region.end()).then_some(region)
+    }
+
+    /// Whether `literal` was copied with so many bytes before and behind it, all of them inside of the content.
+    pub(super) fn is_copied(&self, literal: Span, before: usize, after: usize) -> bool {
+        let (Some(start), Some(end)) = (literal.start.checked_sub(before), literal.end.checked_add(after)) else {
+            return false;
+        };
+        self.region_of(Span::new(start, end)).is_some()
     }
 
     /// Puts every occurrence of a literal in `content` into `hits`; `fresh` is a buffer.

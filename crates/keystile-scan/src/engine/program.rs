@@ -1,7 +1,7 @@
 //! Rules made ready to run: what is known of a rule before it is compiled, and the regular
 //! expression that is compiled when it is first needed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use regex_automata::meta::{Cache, Regex};
@@ -130,6 +130,14 @@ pub(super) struct Meaning {
     pub(super) keyword: Option<usize>,
 }
 
+/// A rule whose matches lie at a byte that is too common to be looked for everywhere: only where one of the
+/// rule's keywords occurs.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) byte: u8,
+    pub(super) anchored: Anchored,
+}
+
 /// All rules of a set.
 #[derive(Debug)]
 pub(super) struct Programs {
@@ -141,6 +149,8 @@ pub(super) struct Programs {
     pub(super) meanings: Vec<Meaning>,
     /// Number of keywords that gates ask for.
     pub(super) keywords: usize,
+    /// Rules with a keyword and a common byte.
+    pub(super) common: Vec<Common>,
     /// Rules that matches of can lie anywhere, by index.
     pub(super) unanchored: Vec<usize>,
     /// A rule requires one whose matches can lie anywhere.
@@ -159,6 +169,9 @@ impl Programs {
         let mut table = LiteralTable::default();
         let mut programs = Vec::with_capacity(rules.rules.len());
         let mut unanchored = Vec::new();
+        let mut common = Vec::new();
+        let required_ids: HashSet<&str> =
+            rules.rules.iter().flat_map(|rule| &rule.required).map(|required| required.id.as_str()).collect();
         let mut path_rules = Vec::new();
         for (index, rule) in rules.rules.iter().enumerate() {
             let Some(pattern) = &rule.regex else {
@@ -171,9 +184,10 @@ impl Programs {
             };
             let required: Vec<usize> =
                 rule.required.iter().filter_map(|required| index_of.get(required.id.as_str()).copied()).collect();
-            let anchors = syntax::parse_with(&pattern.translated, &re2::syntax_config())
-                .ok()
-                .and_then(|hir| anchors::anchors(&hir))
+            let hir = syntax::parse_with(&pattern.translated, &re2::syntax_config()).ok();
+            let anchors = hir
+                .as_ref()
+                .and_then(anchors::anchors)
                 .filter(|anchors| table.literals.len() + anchors.len() + rule.keywords.len() < MOST_LITERALS);
             let holds_keyword = |literal: &[u8]| {
                 rule.keywords.iter().any(|keyword| contains(literal, keyword.to_ascii_lowercase().as_bytes()))
@@ -185,9 +199,15 @@ impl Programs {
             } else {
                 Gate::Keywords(rule.keywords.iter().map(|keyword| table.keyword(keyword)).collect())
             };
-            let anchored = anchors.is_some();
+            // What other rules require is looked for whether its keywords occur or not.
+            let is_gated = gate != Gate::Open && !rule.skip_report && !required_ids.contains(rule.id.as_str());
+            let common_byte = hir.as_ref().filter(|_| anchors.is_none() && is_gated).and_then(anchors::common_byte);
+            let anchored = anchors.is_some() || common_byte.is_some();
             if !anchored {
                 unanchored.push(index);
+            }
+            if let Some((byte, anchor)) = common_byte {
+                common.push(Common { byte, anchored: table.anchored(index, anchor) });
             }
             for anchor in anchors.unwrap_or_default() {
                 table.anchor(index, anchor);
@@ -211,10 +231,22 @@ impl Programs {
             literals: Literals::new(&table.literals),
             meanings: table.meanings,
             keywords: table.keywords,
+            common,
             unanchored,
             path_rules,
             runs: table.runs,
         }
+    }
+
+    /// The rules in [`Self::common`] that run where these keywords occur.
+    pub(super) fn open_common(&self, keywords: &[bool]) -> Vec<usize> {
+        let rules = self.common.iter().map(|common| common.anchored.rule);
+        rules.filter(|&rule| self.is_open(rule, keywords)).collect()
+    }
+
+    /// Whether a rule runs where these keywords occur.
+    pub(super) fn is_open(&self, rule: usize, keywords: &[bool]) -> bool {
+        self.rules[rule].as_ref().is_some_and(|program| program.gate.is_open(keywords))
     }
 
     /// Compiles everything; what can't be compiled.
@@ -274,14 +306,16 @@ impl LiteralTable {
         })
     }
 
-    fn anchor(&mut self, rule: usize, anchor: anchors::Anchor) {
-        let number = self.number(anchor.literal);
-        let anchored = Anchored {
-            rule,
-            before: Steps::new(anchor.before, &mut self.runs),
-            after: Steps::new(anchor.after, &mut self.runs),
-        };
+    fn anchor(&mut self, rule: usize, mut anchor: anchors::Anchor) {
+        let number = self.number(std::mem::take(&mut anchor.literal));
+        let anchored = self.anchored(rule, anchor);
         self.meanings[number].anchors.push(anchored);
+    }
+
+    fn anchored(&mut self, rule: usize, anchor: anchors::Anchor) -> Anchored {
+        let before = Steps::new(anchor.before, &mut self.runs);
+        let after = Steps::new(anchor.after, &mut self.runs);
+        Anchored { rule, before, after }
     }
 }
 

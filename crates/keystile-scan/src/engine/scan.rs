@@ -8,7 +8,7 @@ use super::delta::{Derived, KeptDecoded, Reuse};
 use super::memo::Memo;
 use super::program::Caches;
 use super::search::LONGEST_CONTENT;
-use super::windows::{self, Look, Window};
+use super::windows::{self, Look, Opener, Window};
 use super::{ContentScan, Match, Scanner, Scratch};
 use crate::decode::Layer;
 use crate::position::{Lines, Span};
@@ -72,7 +72,10 @@ pub(super) fn scan(
             is_far |= look.is_new && near.touches_kept(look.span(content.len()));
         }
     };
-    windows::open(programs, &mut scratch.runs, content, &mut scratch.hits, derived, &mut part.windows, looked);
+    let Scratch { runs, hits, keywords, .. } = &mut *scratch;
+    Opener { programs, runs, keywords }.open(content, hits, derived, &mut part.windows, looked);
+    let common = programs.open_common(keywords);
+    let near = near.filter(|near| common.iter().all(|&rule| near.knows_common(rule)));
     let hits: Box<[_]> = scratch.hits.as_slice().into();
 
     let mut lines = Lines::new(content);
@@ -100,7 +103,7 @@ pub(super) fn scan(
         matches: found.matches.into_iter().map(Arc::new).collect(),
         allowed_inline: found.allowed_inline,
         failed_rules: found.failed_rules,
-        reuse: Reuse { len: content.len(), hits, windows, is_clean, decoded },
+        reuse: Reuse { len: content.len(), hits, common: common.into(), windows, is_clean, decoded },
     }
 }
 

@@ -16,56 +16,80 @@ pub(super) struct Window {
 /// How far most rules look: a name, an operator and a value.
 pub(super) const NEAR: usize = 256;
 
-/// Looks at the neighbourhood of every hit in `text` that is not known from the base of `derived`, and
-/// notes in the hit what it saw. Gives the windows, sorted and united. Those that are taken over from the
-/// base may be wider than they need to be.
-///
-/// `looked` is told of each look, also of those that were in vain: the bytes that its answer depends on;
-/// they may go beyond the text's ends, when the answer depends on the end being there.
-pub(super) fn open(
-    programs: &Programs,
-    runs: &mut Runs,
-    text: &[u8],
-    hits: &mut [Hit],
-    derived: Option<Derived<'_>>,
-    windows: &mut Vec<Window>,
-    mut looked: impl FnMut(Look),
-) {
-    runs.clear();
-    windows.clear();
-    for hit in hits {
-        let literal = Span::new(hit.end() - programs.literals.len(hit.literal()), hit.end());
-        let sight = hit.sight();
-        if sight.is_known() {
-            let distance = 1 << sight.log_distance;
-            looked(Look { literal, before: distance, after: distance, is_new: false });
-            if let Some(derived) = derived.filter(|_| sight.accepted) {
-                let rules = programs.meanings[hit.literal()].anchors.iter().map(|anchored| anchored.rule);
-                windows.extend(rules.filter_map(|rule| derived.window_at(rule, literal)));
+/// Opens windows.
+pub(super) struct Opener<'s> {
+    pub(super) programs: &'s Programs,
+    pub(super) runs: &'s mut Runs,
+    /// Those that occur: a rule that looks for a common byte does so only at one of its keywords.
+    pub(super) keywords: &'s [bool],
+}
+
+impl Opener<'_> {
+    /// Looks at the neighbourhood of every hit in `text` that is not known from the base of `derived`, and
+    /// notes in the hit what it saw. Gives the windows, sorted and united. Those that are taken over from the
+    /// base may be wider than they need to be.
+    ///
+    /// `looked` is told of each look, also of those that were in vain: the bytes that its answer depends on;
+    /// they may go beyond the text's ends, when the answer depends on the end being there.
+    pub(super) fn open(
+        self,
+        text: &[u8],
+        hits: &mut [Hit],
+        derived: Option<Derived<'_>>,
+        windows: &mut Vec<Window>,
+        mut looked: impl FnMut(Look),
+    ) {
+        let Self { programs, runs, keywords } = self;
+        runs.clear();
+        windows.clear();
+        for hit in hits {
+            let literal = Span::new(hit.end() - programs.literals.len(hit.literal()), hit.end());
+            let sight = hit.sight();
+            if sight.is_known() {
+                let distance = 1 << sight.log_distance;
+                looked(Look { literal, before: distance, after: distance, is_new: false });
+                if let Some(derived) = derived.filter(|_| sight.accepted) {
+                    let rules = programs.meanings[hit.literal()].anchors.iter().map(|anchored| anchored.rule);
+                    windows.extend(rules.filter_map(|rule| derived.window_at(rule, literal)));
+                }
+                continue;
             }
-            continue;
-        }
-        let mut accepted = false;
-        let mut seen = 0;
-        for anchored in &programs.meanings[hit.literal()].anchors {
-            let (window, before, after) = anchored.window(text, literal, runs);
-            seen = seen.max(before).max(after);
-            if let Some(span) = window {
-                accepted = true;
-                windows.push(Window { rule: anchored.rule, span });
+            let mut accepted = false;
+            let mut seen = 0;
+            for anchored in &programs.meanings[hit.literal()].anchors {
+                let (window, before, after) = anchored.window(text, literal, runs);
+                seen = seen.max(before).max(after);
+                if let Some(span) = window {
+                    accepted = true;
+                    windows.push(Window { rule: anchored.rule, span });
+                }
+                looked(Look { literal, before, after, is_new: true });
             }
-            looked(Look { literal, before, after, is_new: true });
+            *hit = hit.with_sight(Sight::new(accepted, seen));
         }
-        *hit = hit.with_sight(Sight::new(accepted, seen));
+        for common in &programs.common {
+            let rule = common.anchored.rule;
+            if !programs.is_open(rule, keywords) {
+                continue;
+            }
+            let base = derived.filter(|derived| derived.base.common.contains(&rule));
+            for at in memchr::memchr_iter(common.byte, text) {
+                let literal = Span::new(at, at + 1);
+                let (window, before, after) = common.anchored.window(text, literal, runs);
+                windows.extend(window.map(|span| Window { rule, span }));
+                let is_known = base.is_some_and(|derived| derived.is_copied(literal, before, after));
+                looked(Look { literal, before, after, is_new: !is_known });
+            }
+        }
+        windows.sort_unstable();
+        windows.dedup_by(|next, window| {
+            let joins = next.rule == window.rule && next.span.start <= window.span.end;
+            if joins {
+                window.span.end = window.span.end.max(next.span.end);
+            }
+            joins
+        });
     }
-    windows.sort_unstable();
-    windows.dedup_by(|next, window| {
-        let joins = next.rule == window.rule && next.span.start <= window.span.end;
-        if joins {
-            window.span.end = window.span.end.max(next.span.end);
-        }
-        joins
-    });
 }
 
 /// A look at the neighbourhood of a literal.

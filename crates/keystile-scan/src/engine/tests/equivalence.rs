@@ -256,6 +256,34 @@ proptest! {
         }
     }
 
+    /// Rules that look for a byte which is too common for the search of all literals, where a keyword occurs.
+    #[test]
+    fn a_common_byte_is_looked_for_as_a_rule_that_can_match_anywhere(
+        base in encoded_content(20),
+        generations in prop::collection::vec(edits(), 1..4),
+        strict in any::<bool>(),
+    ) {
+        let keyed = |regex: &str| Rule { keywords: vec!["tok".into()], ..rule("rule", regex) };
+        let scanner = |regex: &str| {
+            let options = ScanOptions { decode_depth: 2, strict, ..ScanOptions::default() };
+            Scanner::new(set(vec![keyed(regex)], Vec::new()), options)
+        };
+        let common = scanner("[aby]{1,4}=[ab]{2,9}");
+        // Without a byte that every match contains.
+        let anywhere = scanner("[aby]{1,4}(?:=|=)[ab]{2,9}|[0-9]{40}");
+        prop_assert_eq!((common.programs.common.len(), anywhere.programs.common.len()), (1, 0));
+        let mut scratch = common.scratch();
+        let mut base_scan = common.scan(&mut scratch, &base);
+        let mut base = base;
+        for edits in generations {
+            let (content, ops) = apply(&base, &edits);
+            let derived = common.scan_delta(&mut scratch, &content, &base_scan, &ops);
+            prop_assert_eq!(show(&derived), show(&common.scan(&mut common.scratch(), &content)));
+            prop_assert_eq!(show(&derived), show(&anywhere.scan(&mut anywhere.scratch(), &content)));
+            (base, base_scan) = (content, derived);
+        }
+    }
+
     /// Searching the neighbourhoods of what was decoded is as good as decoding the whole content.
     #[test]
     fn neighbourhoods_of_decoded_text_are_wide_enough(rules in varied_rules(), content in encoded_content(20)) {

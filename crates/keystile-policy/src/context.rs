@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::binding::Binding;
 use crate::kind::Kind;
-use crate::policy::{Access, Grant, Policy, ProviderEntry};
+use crate::policy::{Access, Grant, Policy, Provider, ProviderEntry};
 use crate::provider::{self, EffectiveKey, KeyFault};
-use crate::request::Request;
-use crate::subject::store::{StoreFacts, StoreProvider};
+use crate::request::{Door, Request};
+use crate::subject::store::StoreFacts;
 use crate::subject::{Names, Reference, StoreTarget, Subject};
 use crate::world::{Lookup, Query, StoreId, World};
 
@@ -50,7 +50,7 @@ pub struct Resolved<'c> {
     /// Its store.
     pub store: Lookup<Arc<StoreFacts>>,
     /// The key; `None` where the store is not found, or the names are not one key.
-    pub key: Option<Result<EffectiveKey, KeyFault>>,
+    pub key: Option<Result<EffectiveKey<'c>, KeyFault>>,
 }
 
 impl<'c> Context<'c> {
@@ -89,7 +89,9 @@ impl<'c> Context<'c> {
                 _ => context.store(&reference.store),
             };
             let key = match (&store, &reference.names) {
-                (Lookup::Found(store), Names::Key(key)) => Some(effective_key(store, key)),
+                (Lookup::Found(store), Names::Key(key)) => {
+                    Some(provider::effective_key(store, key, reference.reads_metadata))
+                }
                 _ => None,
             };
             last = Some((&reference.store, store.clone()));
@@ -170,6 +172,26 @@ impl<'c> Context<'c> {
             .is_some_and(|binding| self.grants(store, access).any(|(_, grant)| grant.names.matches(name, binding)))
     }
 
+    /// Whether grants with `access` cover every name that `key` can mean through `store`, and the account
+    /// of its ARN is the entry's that grants it.
+    #[must_use]
+    pub fn is_key_granted(&self, store: &StoreFacts, access: Access, key: &EffectiveKey<'_>) -> bool {
+        let Some(binding) = self.binding else { return false };
+        key.names().all(|name| {
+            self.grants(store, access).any(|(entry, grant)| {
+                grant.names.matches(name, binding)
+                    && key.arn_account.is_none_or(|account| has_account(&entry.provider, account, self.env()))
+            })
+        })
+    }
+
+    /// Whether `text` holds a template that nobody has filled in: Helm's and Kustomize's sources have
+    /// them, what the API server gets has none.
+    #[must_use]
+    pub fn is_template(&self, text: &str) -> bool {
+        self.request.door == Door::Offline && (text.contains("{{") || text.contains("${"))
+    }
+
     /// The grants that were looked at, as a message shows them.
     #[must_use]
     pub fn grants_shown(&self, store: &StoreFacts, access: Access) -> Vec<String> {
@@ -178,14 +200,7 @@ impl<'c> Context<'c> {
     }
 }
 
-/// What the provider of `store` is asked for when a reference names `key`.
-fn effective_key(store: &StoreFacts, key: &str) -> Result<EffectiveKey, KeyFault> {
-    match &store.provider {
-        StoreProvider::Aws(aws) => provider::aws::secrets_manager(aws, key),
-        StoreProvider::Vault(_) => Err(KeyFault::ProviderNotJudged("vault".to_owned())),
-        StoreProvider::Gcp(_) => Err(KeyFault::ProviderNotJudged("gcpsm".to_owned())),
-        StoreProvider::Kubernetes(_) => Err(KeyFault::ProviderNotJudged("kubernetes".to_owned())),
-        StoreProvider::Other(name) => Err(KeyFault::ProviderNotJudged(name.to_string())),
-        StoreProvider::Unreadable(why) => Err(KeyFault::ProviderNotJudged(why.to_string())),
-    }
+/// Whether an entry of the policy is about an AWS account.
+pub(crate) fn has_account(provider: &Provider, account: &str, env: Option<&str>) -> bool {
+    matches!(provider, Provider::Aws { accounts, .. } if accounts.allows(env, |allowed| allowed == account))
 }

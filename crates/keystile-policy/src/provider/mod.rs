@@ -1,47 +1,164 @@
 //! Effective keys: what a provider will be asked for, after the store's prefix and the provider's
 //! quirks. One file for each provider; a provider without one is refused.
+//!
+//! A key is judged only in a store that fits an entry of the policy ([`misfit`]); what is no canonical
+//! name of the provider is a [`KeyFault`], and never compared with a grant.
 
+pub mod arn;
 pub mod aws;
+pub mod canonical;
+pub mod flat;
+pub mod vault;
 
-use crate::policy::{Provider, ProviderEntry};
+use std::borrow::Cow;
+
+use crate::policy::{ByEnv, Provider, ProviderEntry};
 use crate::subject::store::{StoreFacts, StoreProvider};
 
 /// What the provider will be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EffectiveKey {
+pub struct EffectiveKey<'o> {
     /// The name, exactly as the provider compares it.
-    pub name: String,
-    /// The name without the suffix of an ARN, where the ARN can be read both ways. Both must be granted.
-    pub name_without_suffix: Option<String>,
+    pub name: Cow<'o, str>,
+    /// The other name that an ARN can mean, where it can be read in two ways. Both must be granted.
+    pub other_name: Option<Cow<'o, str>>,
+    /// The account of the ARN that the key was written as; `None` = it was written as a name.
+    pub arn_account: Option<&'o str>,
+    /// The version or label that the key itself holds (`name:3`, Parameter Store).
+    pub version: Option<&'o str>,
+}
+
+impl<'o> EffectiveKey<'o> {
+    /// A key that is a name, and nothing else.
+    #[must_use]
+    pub fn of_name(name: Cow<'o, str>) -> Self {
+        Self { name, other_name: None, arn_account: None, version: None }
+    }
+
     /// Whether the key was written as an ARN.
-    pub is_arn: bool,
+    #[must_use]
+    pub fn is_arn(&self) -> bool {
+        self.arn_account.is_some()
+    }
+
+    /// Every name that must be granted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.name).chain(self.other_name.as_deref())
+    }
 }
 
 /// Why a key is not one that the provider could be asked for, or not one that can be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyFault {
-    /// The name is not canonical; says how.
+    /// The name is not canonical; says how, in words that follow the name.
     NotCanonical(String),
     /// An ARN of another service, partition, account or region; says which.
     ForeignArn(String),
     /// The key is an ARN and the store has a prefix: the provider would be asked for nonsense.
     ArnBehindPrefix,
-    /// The provider's keys can't be judged.
+    /// The provider's keys can't be judged; names it. Its stores fit no entry of a policy.
     ProviderNotJudged(String),
 }
 
-/// Whether a store fits an entry of the policy as a whole: its service, region, account, server, as the
-/// entry has them in `env` (`None` = in every environment).
+/// What the provider of `store` is asked for when a reference names `key`. `reads_metadata`: the
+/// reference asks for tags and the like, which some providers look up in another way.
+///
+/// # Errors
+///
+/// See [`KeyFault`].
+pub fn effective_key<'o>(store: &StoreFacts, key: &'o str, reads_metadata: bool) -> Result<EffectiveKey<'o>, KeyFault> {
+    match &store.provider {
+        StoreProvider::Aws(aws) => match &*aws.service {
+            "SecretsManager" => aws::secrets_manager(aws, key),
+            "ParameterStore" => aws::parameter_store(aws, key),
+            other => Err(KeyFault::ProviderNotJudged(format!("AWS {other}"))),
+        },
+        StoreProvider::Vault(vault) => vault::key(vault, key, reads_metadata),
+        StoreProvider::Gcp(_) => flat::gcp(key),
+        StoreProvider::Kubernetes(_) => flat::kubernetes(key),
+        StoreProvider::Other(name) => Err(KeyFault::ProviderNotJudged(name.to_string())),
+        StoreProvider::Unreadable(why) => Err(KeyFault::ProviderNotJudged(why.to_string())),
+    }
+}
+
+/// Why a store fits no entry: the first field that is not what the entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Misfit<'s> {
+    /// How many things fitted before: of several entries the one with the most is the one meant.
+    pub fitted: u8,
+    /// The field, below the object.
+    pub field: &'static str,
+    /// What is there.
+    pub value: &'s str,
+}
+
+/// Why a store does not fit an entry of the policy as a whole, as the entry is in `env` (`None` = in
+/// every environment); `None` = it fits.
 #[must_use]
-pub fn fits(store: &StoreFacts, provider: &Provider, env: Option<&str>) -> bool {
+pub fn misfit<'s>(store: &'s StoreFacts, provider: &Provider, env: Option<&str>) -> Option<Misfit<'s>> {
+    let allows = |allowed: &ByEnv<Vec<String>>, value: &str| allowed.allows(env, |allowed| allowed == value);
+    let is = |allowed: &ByEnv<String>, value: &str| allowed.holds(env, |allowed| allowed == value);
+    let first = |checks: &[(&'static str, &'s str, bool)]| {
+        let nth = checks.iter().position(|(_, _, fits)| !fits)?;
+        let (field, value, _) = checks[nth];
+        Some(Misfit { fitted: u8::try_from(nth).unwrap_or(u8::MAX).saturating_add(1), field, value })
+    };
+    let provider_is = |value: &'s str| Some(Misfit { fitted: 0, field: "spec.provider", value });
     match (&store.provider, provider) {
         (StoreProvider::Aws(store), Provider::Aws { services, accounts, regions, .. }) => {
-            services.allows(env, |service| **service == *store.service)
-                && regions.allows(env, |region| **region == *store.region)
-                && store.account().is_none_or(|account| accounts.allows(env, |allowed| allowed == account))
+            let is_judged = matches!(&*store.service, "SecretsManager" | "ParameterStore");
+            let account = store.account();
+            first(&[
+                ("spec.provider.aws.service", &store.service, is_judged && allows(services, &store.service)),
+                ("spec.provider.aws.region", &store.region, allows(regions, &store.region)),
+                (
+                    "spec.provider.aws.role",
+                    account.unwrap_or_default(),
+                    account.is_none_or(|account| allows(accounts, account)),
+                ),
+            ])
         }
-        _ => false,
+        (StoreProvider::Vault(store), Provider::Vault { server, paths, version, namespaces, mount_paths }) => {
+            let path = store.path.as_deref().unwrap_or_default();
+            let namespace = store.namespace.as_deref().unwrap_or_default();
+            let is_namespace =
+                if namespaces.is_unsaid() { namespace.is_empty() } else { allows(namespaces, namespace) };
+            let is_mount = |path: &str| {
+                if mount_paths.is_unsaid() { path == "kubernetes" } else { allows(mount_paths, path) }
+            };
+            let mount = store.mount_paths.iter().map(|(_, path)| &**path).find(|path| !is_mount(path));
+            first(&[
+                ("spec.provider.vault.server", &store.server, is(server, &store.server)),
+                ("spec.provider.vault.path", path, !path.is_empty() && allows(paths, path)),
+                ("spec.provider.vault.version", &store.version, is(version, &store.version)),
+                ("spec.provider.vault.namespace", namespace, is_namespace),
+                ("spec.provider.vault.auth", mount.unwrap_or_default(), mount.is_none()),
+            ])
+        }
+        (StoreProvider::Gcp(store), Provider::Gcp { projects }) => {
+            first(&[("spec.provider.gcpsm.projectID", &store.project, allows(projects, &store.project))])
+        }
+        (StoreProvider::Kubernetes(store), Provider::Kubernetes { servers, remote_namespaces }) => first(&[
+            ("spec.provider.kubernetes.server.url", &store.server, allows(servers, &store.server)),
+            (
+                "spec.provider.kubernetes.remoteNamespace",
+                &store.remote_namespace,
+                allows(remote_namespaces, &store.remote_namespace),
+            ),
+        ]),
+        (StoreProvider::Aws(_), _) => provider_is("aws"),
+        (StoreProvider::Vault(_), _) => provider_is("vault"),
+        (StoreProvider::Gcp(_), _) => provider_is("gcpsm"),
+        (StoreProvider::Kubernetes(_), _) => provider_is("kubernetes"),
+        (StoreProvider::Other(name), _) => provider_is(name),
+        (StoreProvider::Unreadable(why), _) => provider_is(why),
     }
+}
+
+/// Whether a store fits an entry of the policy as a whole; see [`misfit`].
+#[must_use]
+pub fn fits(store: &StoreFacts, provider: &Provider, env: Option<&str>) -> bool {
+    misfit(store, provider, env).is_none()
 }
 
 /// The entries of the policy that a store fits in `env`.
@@ -51,4 +168,23 @@ pub fn fitting<'p>(
     env: Option<&str>,
 ) -> impl Iterator<Item = &'p ProviderEntry> {
     entries.iter().filter(move |entry| fits(store, &entry.provider, env))
+}
+
+/// Why a store fits no entry of the policy: the misfit of the entry that it is closest to. `None` = it
+/// fits one.
+#[must_use]
+pub fn fits_none<'s>(store: &'s StoreFacts, entries: &[ProviderEntry], env: Option<&str>) -> Option<Misfit<'s>> {
+    let provider = match &store.provider {
+        StoreProvider::Aws(_) => "aws",
+        StoreProvider::Vault(_) => "vault",
+        StoreProvider::Gcp(_) => "gcpsm",
+        StoreProvider::Kubernetes(_) => "kubernetes",
+        StoreProvider::Other(other) | StoreProvider::Unreadable(other) => other,
+    };
+    let mut closest = Misfit { fitted: 0, field: "spec.provider", value: provider };
+    for entry in entries {
+        let misfit = misfit(store, &entry.provider, env)?;
+        closest = if misfit.fitted > closest.fitted { misfit } else { closest };
+    }
+    Some(closest)
 }

@@ -2,9 +2,14 @@
 //! The reference page is generated from these texts.
 
 mod binding_unbound;
+mod key_arn_foreign;
+mod key_is_arn;
+mod key_not_canonical;
 mod key_outside_grant;
 mod key_unresolved;
 mod object_unknown_version;
+mod object_unparsable;
+mod store_not_granted;
 
 use crate::context::Context;
 use crate::judgement::Action;
@@ -12,9 +17,14 @@ use crate::kind::Kind;
 use crate::violation::Violation;
 
 pub use binding_unbound::BINDING_UNBOUND;
+pub use key_arn_foreign::KEY_ARN_FOREIGN;
+pub use key_is_arn::KEY_IS_ARN;
+pub use key_not_canonical::KEY_NOT_CANONICAL;
 pub use key_outside_grant::KEY_OUTSIDE_GRANT;
 pub use key_unresolved::KEY_UNRESOLVED;
 pub use object_unknown_version::OBJECT_UNKNOWN_VERSION;
+pub use object_unparsable::OBJECT_UNPARSABLE;
+pub use store_not_granted::STORE_NOT_GRANTED;
 
 /// A rule.
 #[derive(Debug)]
@@ -58,7 +68,17 @@ impl Rule {
 pub fn none(_: &Context<'_>, _: &mut Vec<Violation>) {}
 
 /// Every rule, by group, then id.
-pub static RULES: &[&Rule] = &[&BINDING_UNBOUND, &KEY_OUTSIDE_GRANT, &KEY_UNRESOLVED, &OBJECT_UNKNOWN_VERSION];
+pub static RULES: &[&Rule] = &[
+    &BINDING_UNBOUND,
+    &KEY_ARN_FOREIGN,
+    &KEY_IS_ARN,
+    &KEY_NOT_CANONICAL,
+    &KEY_OUTSIDE_GRANT,
+    &KEY_UNRESOLVED,
+    &OBJECT_UNKNOWN_VERSION,
+    &OBJECT_UNPARSABLE,
+    &STORE_NOT_GRANTED,
+];
 
 /// The rule with this id.
 #[must_use]

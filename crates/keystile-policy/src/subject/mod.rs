@@ -5,6 +5,7 @@
 
 pub mod managed;
 pub mod reference;
+pub mod refresh;
 pub mod store;
 
 use serde_json::Value;
@@ -30,6 +31,8 @@ pub struct Subject<'o> {
     pub references: Vec<Reference<'o>>,
     /// The generators that it uses.
     pub generators: Vec<reference::GeneratorRef<'o>>,
+    /// When it reads again (ExternalSecret).
+    pub refresh: Option<refresh::Refresh<'o>>,
     /// The managed secrets that it makes or changes.
     pub managed: Vec<managed::ManagedSecret<'o>>,
     /// The store that it is.

@@ -95,7 +95,8 @@ fn tar(content: &[u8]) -> Vec<u8> {
     put(136, "00000000000\0");
     put(148, "        ");
     put(156, "0");
-    put(257, "ustar\000");
+    put(257, "ustar\0");
+    put(263, "00");
     let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     let mut archive = [&header, content].concat();
@@ -137,7 +138,7 @@ fn repository(versions: &[Vec<u8>]) -> Fixture {
     }
     stream.extend_from_slice(b"done\n");
     let mut git = Command::new("git")
-        .args(["fast-import", "--quiet", "--done", "--force"])
+        .args(["-c", "core.fsync=none", "fast-import", "--quiet", "--done", "--force"])
         .current_dir(&fixture.path)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_SYSTEM", "/dev/null")
@@ -146,7 +147,7 @@ fn repository(versions: &[Vec<u8>]) -> Fixture {
         .expect("git is installed");
     git.stdin.take().expect("it is piped").write_all(&stream).expect("git reads it");
     assert!(git.wait().expect("git ends").success());
-    fixture.git(&["repack", "-adfq", "--depth=50", "--window=50"]);
+    fixture.git(&["-c", "core.fsync=none", "repack", "-adfq", "--depth=50", "--window=50"]);
     fixture
 }
 
@@ -237,7 +238,7 @@ fn writing() -> impl Strategy<Value = Writing> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: ProptestConfig::default().cases / 8,
+        cases: ProptestConfig::default().cases / 16,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -10,6 +10,8 @@
 //! never left out in silence. No policy is decided here.
 
 pub mod document;
+pub mod files;
+pub mod inventory;
 pub mod json;
 pub mod list;
 pub mod places;
@@ -21,6 +23,7 @@ pub mod yaml;
 mod yaml_scalar;
 
 pub use document::{Document, Format, read, read_one};
+pub use files::{Files, Gap, Skipped};
 pub use keystile_policy::{FieldPath, Path, Step};
 pub use places::{Place, Places};
 pub use source::{Position, Source, Span};

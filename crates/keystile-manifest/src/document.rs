@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use keystile_policy::FieldPath;
+use keystile_policy::{FieldPath, Step};
 use serde_json::Value;
 
 use crate::places::{Place, Places};
@@ -44,6 +44,8 @@ pub struct Document {
     pub places: Places,
     /// Where in its document it stands: empty, or `items[3]` of a `List`.
     pub within: FieldPath,
+    /// Fields at the top whose text is another: a Terraform resource of another file that belongs to this one.
+    pub elsewhere: Vec<(&'static str, Arc<Source>)>,
 }
 
 /// Ids only: an object may hold secret values.
@@ -58,9 +60,11 @@ impl fmt::Debug for Document {
 }
 
 /// A field's place as people count, and whether it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Located {
-    /// What to point at: the value where it is on the same line as its key, else the key.
+    /// The text that it stands in.
+    pub source: Arc<Source>,
+    /// What to point at: a single value that is on the same line as its key, else the key.
     pub span: Span,
     /// Where that begins.
     pub position: Position,
@@ -75,25 +79,67 @@ impl Document {
         self.places.nearest(&self.value, path)
     }
 
+    /// The text in which the field at `path` stands.
+    #[must_use]
+    pub fn source_of(&self, path: &FieldPath) -> &Arc<Source> {
+        let Some(Step::Field(first)) = path.steps().next() else { return &self.source };
+        self.elsewhere.iter().find(|(field, _)| *field == first).map_or(&self.source, |(_, source)| source)
+    }
+
+    /// Every text that a part of it stands in.
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
+        std::iter::once(&self.source).chain(self.elsewhere.iter().map(|(_, source)| source))
+    }
+
+    /// The same object with `metadata.namespace`, where it had none.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: &str) -> Self {
+        let value = Arc::make_mut(&mut self.value);
+        let Some(index) = value.as_object().and_then(|fields| fields.keys().position(|field| field == "metadata"))
+        else {
+            return self;
+        };
+        let (Some(Value::Object(metadata)), Some(places)) =
+            (value.get_mut("metadata"), self.places.children.get_mut(index))
+        else {
+            return self;
+        };
+        if metadata.insert("namespace".to_owned(), Value::String(namespace.to_owned())).is_none() {
+            // At the end, as the map has it; it is pointed at where the metadata are.
+            let here = Place { key: places.place.key, value: places.place.value };
+            places.children.push(Places { place: here, children: Vec::new() });
+        }
+        self
+    }
+
     /// Where a message about the field at `path` points.
     #[must_use]
     pub fn locate(&self, path: &FieldPath) -> Located {
         let (place, is_exact) = self.place(path);
+        let source = self.source_of(path);
         let span = match place.key {
             // Of a field that lacks something, its name says more than the whole of its value; a value
             // on later lines is named by its key.
-            Some(key) if !is_exact || self.source.slice(place.value).is_empty() => key,
-            Some(key) if self.source.line_of(key.start) != self.source.line_of(place.value.start) => key,
+            Some(key) if !is_exact || self.is_collection(path) || source.slice(place.value).is_empty() => key,
+            Some(key) if source.line_of(key.start) != source.line_of(place.value.start) => key,
             _ => place.value,
         };
-        Located { span, position: self.source.position(span.start), is_exact }
+        Located { source: Arc::clone(source), span, position: source.position(span.start), is_exact }
+    }
+
+    fn is_collection(&self, path: &FieldPath) -> bool {
+        let below = path.steps().try_fold(&*self.value, |value, step| match step {
+            Step::Field(name) => value.get(name),
+            Step::Item(index) => value.get(index as usize),
+        });
+        below.is_some_and(|value| value.is_object() || value.is_array())
     }
 
     /// Where the name of the field at `path` begins, as people count; `None` where there is no such field.
     #[must_use]
     pub fn key_position(&self, path: &FieldPath) -> Option<Position> {
         match self.place(path) {
-            (Place { key: Some(key), .. }, true) => Some(self.source.position(key.start)),
+            (Place { key: Some(key), .. }, true) => Some(self.source_of(path).position(key.start)),
             _ => None,
         }
     }
@@ -102,7 +148,7 @@ impl Document {
     #[must_use]
     pub fn value_position(&self, path: &FieldPath) -> Option<Position> {
         match self.place(path) {
-            (place, true) => Some(self.source.position(place.value.start)),
+            (place, true) => Some(self.source_of(path).position(place.value.start)),
             _ => None,
         }
     }

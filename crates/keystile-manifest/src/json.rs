@@ -41,6 +41,7 @@ pub(crate) fn read(source: &Arc<Source>) -> Vec<Result<Document, Unreadable>> {
             value: Arc::new(value),
             places,
             within: FieldPath::default(),
+            elsewhere: Vec::new(),
         }));
     }
     found

@@ -51,7 +51,13 @@ fn flatten(document: Document, depth: usize, found: &mut Vec<Document>) {
             within = within.step(step);
         }
         let within = within.field("items").item(index).to_owned();
-        let document = Document { source: Arc::clone(&document.source), value: Arc::new(item), places, within };
+        let document = Document {
+            source: Arc::clone(&document.source),
+            value: Arc::new(item),
+            places,
+            within,
+            elsewhere: Vec::new(),
+        };
         flatten(document, depth + 1, found);
     }
 }

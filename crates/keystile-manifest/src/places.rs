@@ -35,6 +35,12 @@ impl Places {
         self.place
     }
 
+    /// The places of the fields or items, in their order.
+    #[must_use]
+    pub fn children(&self) -> &[Self] {
+        &self.children
+    }
+
     /// The places one step down, beside `value`, whose places these are.
     #[must_use]
     pub fn step<'p, 'v>(&'p self, value: &'v Value, step: Step<'_>) -> Option<(&'p Self, &'v Value)> {

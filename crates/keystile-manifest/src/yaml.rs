@@ -165,6 +165,7 @@ impl<'s> Builder<'s> {
                             value: Arc::new(root.value),
                             places: root.places,
                             within: FieldPath::default(),
+                            elsewhere: Vec::new(),
                         }));
                     }
                 }

@@ -2,11 +2,13 @@
 //!
 //! [`cli`] is what can be typed, [`commands`] what it does; a scan goes through [`config_files`] (which
 //! rules, which exceptions), a source of `keystile-git`, [`assemble`] (occurrences to findings) and
-//! [`report`].
+//! [`report`]; a check of manifests through [`check`] and [`check_report`].
 
 pub mod assemble;
 pub mod atomic_file;
 pub mod baseline;
+pub mod check;
+pub mod check_report;
 pub mod cli;
 pub mod commands;
 pub mod config_files;

@@ -1,6 +1,7 @@
 //! Messages that quote what they are about: a faulty line of a configuration may hold a credential.
 
 use std::ffi::OsString;
+use std::ops::Range;
 
 use keystile_scan::config::Loader;
 use keystile_scan::{ScanOptions, Scanner};
@@ -13,23 +14,61 @@ use crate::mask::MASK;
 /// knows the secrets of the findings.
 #[must_use]
 pub fn scrub(text: &str) -> String {
-    let read = |path: &str| Err(format!("{path} is not read here"));
-    let loader = Loader { builtin: keystile_rules::BUILTIN, read: &read, skip_bad_rules: true, strict: false };
-    // The build has checked the built-in rules; without them, nothing of the text can be shown.
-    let Ok(config) = loader.load("the built-in rules", keystile_rules::BUILTIN) else { return MASK.to_owned() };
-    let scanner = Scanner::new(config.rules, ScanOptions { inline_allow: false, ..ScanOptions::default() });
-    let mut scrubbed = text.to_owned();
-    for found in scanner.scan(&mut scanner.scratch(), text.as_bytes()).matches {
-        // Of decoded text the secret does not stand there: what it was decoded from does.
-        for hidden in [found.secret.reveal(), text.as_bytes().get(found.span.range()).unwrap_or_default()] {
-            if let Ok(hidden) = std::str::from_utf8(hidden)
-                && !hidden.is_empty()
-            {
-                scrubbed = scrubbed.replace(hidden, MASK);
-            }
-        }
+    Scrubber::new().scrub(text)
+}
+
+/// The built-in rules, ready to look for credentials in several texts.
+#[derive(Debug)]
+pub struct Scrubber {
+    scanner: Option<Scanner>,
+}
+
+impl Default for Scrubber {
+    fn default() -> Self {
+        Self::new()
     }
-    scrubbed
+}
+
+impl Scrubber {
+    /// Compiles the built-in rules.
+    #[must_use]
+    pub fn new() -> Self {
+        let read = |path: &str| Err(format!("{path} is not read here"));
+        let loader = Loader { builtin: keystile_rules::BUILTIN, read: &read, skip_bad_rules: true, strict: false };
+        // The build has checked the built-in rules; without them, nothing of a text can be shown.
+        let config = loader.load("the built-in rules", keystile_rules::BUILTIN).ok();
+        let options = ScanOptions { inline_allow: false, ..ScanOptions::default() };
+        Self { scanner: config.map(|config| Scanner::new(config.rules, options)) }
+    }
+
+    /// What of a text must not be shown: bytes of it, and texts that may stand elsewhere again.
+    #[must_use]
+    pub fn find(&self, text: &str) -> (Vec<Range<usize>>, Vec<String>) {
+        let Some(scanner) = &self.scanner else { return (std::iter::once(0..text.len()).collect(), Vec::new()) };
+        let (mut ranges, mut secrets) = (Vec::new(), Vec::new());
+        for found in scanner.scan(&mut scanner.scratch(), text.as_bytes()).matches {
+            // Of decoded text the secret does not stand there: what it was decoded from does.
+            let range = found.span.range();
+            for hidden in [found.secret.reveal(), text.as_bytes().get(range.clone()).unwrap_or_default()] {
+                if let Ok(hidden) = std::str::from_utf8(hidden)
+                    && !hidden.is_empty()
+                {
+                    secrets.push(hidden.to_owned());
+                }
+            }
+            ranges.push(range.start.min(text.len())..range.end.min(text.len()));
+        }
+        (ranges, secrets)
+    }
+
+    /// `text` with its credentials masked.
+    #[must_use]
+    pub fn scrub(&self, text: &str) -> String {
+        if self.scanner.is_none() {
+            return MASK.to_owned();
+        }
+        self.find(text).1.iter().fold(text.to_owned(), |text, hidden| text.replace(hidden, MASK))
+    }
 }
 
 /// `text` with those of the `arguments` masked, or their parts on either side of a `=`, that could be random, whatever

@@ -4,19 +4,21 @@
 
 use clap::{Parser, Subcommand};
 
+pub mod check;
 pub mod gitleaks;
 pub mod init;
+pub mod policy;
 pub mod rules;
 pub mod scan;
 
-/// Finds leaked credentials in git, and says what it covered.
+/// Finds leaked credentials in git, judges what points at secrets, and says what it covered.
 #[derive(Debug, Parser)]
 #[command(
     name = "keystile",
     version,
-    about = "Finds leaked credentials in git histories, pull requests, staged changes and files",
-    after_help = "Exit status: 0 complete and clean; 1 findings; 2 usage or configuration error, nothing done; \
-                  3 incomplete: something in scope could not be read, and the report says what.",
+    about = "Finds leaked credentials in git, and refuses manifests that point at secrets of others",
+    after_help = "Exit status: 0 complete and clean; 1 findings or violations; 2 usage or configuration error, nothing done; \
+                  3 incomplete: something in scope could not be read or decided, and the report says what.",
     disable_help_subcommand = true
 )]
 pub struct Cli {
@@ -30,6 +32,10 @@ pub struct Cli {
 pub enum Command {
     /// Find leaked credentials
     Scan(Box<scan::ScanArgs>),
+    /// Judge manifests by the policy, as the cluster would
+    Check(Box<check::CheckArgs>),
+    /// Look at the policy, and ask it about an object
+    Policy(Box<policy::PolicyArgs>),
     /// Look at the rules and try them
     Rules(rules::RulesArgs),
     /// Write a starting configuration, the git hook and a CI snippet

@@ -1,7 +1,9 @@
 //! What the commands do, one file each.
 
+pub mod check;
 pub mod completions;
 pub mod gitleaks;
 pub mod init;
+pub mod policy;
 pub mod rules;
 pub mod scan;

@@ -95,7 +95,7 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
 }
 
 /// Finds out before the work, as far as that can be told, that a report would have no place at its end.
-fn check_destinations(reports: &[(Format, Destination)]) -> anyhow::Result<()> {
+pub(crate) fn check_destinations<F>(reports: &[(F, Destination)]) -> anyhow::Result<()> {
     let mut seen: Vec<&Path> = Vec::new();
     for path in reports.iter().filter_map(|(_, destination)| destination.file()) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -240,22 +240,25 @@ fn write_reports(request: &ScanRequest, report: &Report<'_>) -> anyhow::Result<(
         };
         let mut text = Vec::new();
         report::write(report, *format, &mut text, &options)?;
-        match destination {
-            Destination::StandardOutput => match std::io::stdout().write_all(&text) {
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-                written => written.context("while writing the report to standard output")?,
-            },
-            Destination::File(path) => {
-                crate::atomic_file::replace(path, &text)
-                    .with_context(|| format!("while writing the report to {}", path.display()))?;
-            }
-        }
+        hand_over(&text, destination)?;
     }
     Ok(())
 }
 
+/// Writes a whole report to where it goes.
+pub(crate) fn hand_over(text: &[u8], destination: &Destination) -> anyhow::Result<()> {
+    match destination {
+        Destination::StandardOutput => match std::io::stdout().write_all(text) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.context("while writing the report to standard output"),
+        },
+        Destination::File(path) => crate::atomic_file::replace(path, text)
+            .with_context(|| format!("while writing the report to {}", path.display())),
+    }
+}
+
 /// `auto`: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>) or the terminal can't.
-fn wants_color(when: When) -> bool {
+pub(crate) fn wants_color(when: When) -> bool {
     match when {
         When::Always => true,
         When::Never => false,

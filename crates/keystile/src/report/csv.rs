@@ -74,7 +74,7 @@ fn cells(finding: &FindingView, place: &OccurrenceView) -> [String; COLUMNS.len(
 }
 
 /// One line, which ends with `end`.
-pub(super) fn row(out: &mut dyn Write, cells: &[String], end: &str) -> io::Result<()> {
+pub(crate) fn row(out: &mut dyn Write, cells: &[String], end: &str) -> io::Result<()> {
     for (index, cell) in cells.iter().enumerate() {
         if index > 0 {
             out.write_all(b",")?;

@@ -91,12 +91,12 @@ fn write_finding(out: &mut dyn Write, finding: &FindingView) -> io::Result<()> {
 }
 
 /// Text in an attribute: in one line, escaped.
-fn attribute(text: &str) -> String {
+pub(crate) fn attribute(text: &str) -> String {
     content(&printable(text))
 }
 
 /// Text in an element. Characters that XML 1.0 does not have, or that hide text, are spelled out.
-fn content(text: &str) -> String {
+pub(crate) fn content(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -155,13 +155,13 @@ fn list(page: &mut String, title: &str, entries: Vec<String>) {
 }
 
 /// Text in a `<code>` element; empty text gives nothing.
-fn code(source: &str) -> String {
+pub(crate) fn code(source: &str) -> String {
     if source.is_empty() { String::new() } else { format!("<code>{}</code>", text(source)) }
 }
 
 /// Text that is nothing but text: what is no letter, digit, space or harmless sign becomes a
 /// character reference, which Markdown never reads as syntax (`CommonMark` 0.31, section 2.5).
-fn text(source: &str) -> String {
+pub(crate) fn text(source: &str) -> String {
     let mut escaped = String::with_capacity(source.len() * 2);
     for character in printable(source).chars() {
         if !character.is_ascii() || character.is_ascii_alphanumeric() || " -/,;()'".contains(character) {

@@ -9,16 +9,16 @@ pub mod view;
 
 mod advice;
 mod coverage;
-mod csv;
+pub(crate) mod csv;
 pub mod fields;
 mod gitlab;
 pub(crate) mod gitleaks;
 mod human;
 mod json;
 mod jsonl;
-mod junit;
-mod markdown;
-mod sarif;
+pub(crate) mod junit;
+pub(crate) mod markdown;
+pub(crate) mod sarif;
 
 #[cfg(test)]
 mod checked;

@@ -238,7 +238,7 @@ fn invocation(view: &View<'_>) -> Value {
 }
 
 /// Plain text of a message: brackets would be embedded links (SARIF 3.11.6), braces placeholders (3.11.5).
-fn message(text: &str) -> String {
+pub(crate) fn message(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

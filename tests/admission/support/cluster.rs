@@ -63,8 +63,10 @@ impl Cluster {
                 Err(_) => tries -= 1,
             }
         };
-        let cluster = Self { _api_server: api_server, _etcd: etcd, programs, folder, namespaces: AtomicUsize::new(0) };
+        let mut cluster =
+            Self { _api_server: api_server, _etcd: etcd, programs, folder, namespaces: AtomicUsize::new(0) };
         cluster.furnish()?;
+        cluster.folder.is_kept = false;
         Ok(cluster)
     }
 
@@ -241,6 +243,8 @@ struct Folder {
     path: PathBuf,
     /// Locked as long as the cluster lives: the next run removes what no one holds.
     _lock: File,
+    /// Whether something failed, so that the logs are of use.
+    is_kept: bool,
 }
 
 impl Folder {
@@ -260,13 +264,13 @@ impl Folder {
         fs::create_dir_all(&path).expect("the target folder can be written");
         let lock = File::create(path.join("lock")).expect("a file is made");
         lock.lock().expect("a new file can be locked");
-        Self { path, _lock: lock }
+        Self { path, _lock: lock, is_kept: true }
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !self.is_kept && !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.path);
         }
     }

@@ -16,7 +16,7 @@ pub mod json;
 pub mod list;
 pub mod places;
 pub mod source;
-pub mod template;
+
 pub mod unreadable;
 pub mod yaml;
 
@@ -24,8 +24,8 @@ mod yaml_scalar;
 
 pub use document::{Document, Format, read, read_one};
 pub use files::{Files, Gap, Skipped};
+pub use keystile_policy::template::{self, Template};
 pub use keystile_policy::{FieldPath, Path, Step};
 pub use places::{Place, Places};
 pub use source::{Position, Source, Span};
-pub use template::Template;
 pub use unreadable::{Unreadable, Why};

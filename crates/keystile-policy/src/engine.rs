@@ -12,8 +12,8 @@ use crate::judgement::{Action, Judged, Judgement};
 use crate::kind::{self, Kind, Recognised};
 use crate::policy::document::syntax::is_dns_label;
 use crate::policy::{EnvRule, Policy};
-use crate::request::{Operation, Request};
-use crate::rules::{BINDING_UNBOUND, OBJECT_UNKNOWN_VERSION, RULES};
+use crate::request::{Door, Operation, Request};
+use crate::rules::{BINDING_UNBOUND, OBJECT_UNKNOWN_VERSION, RULES, object_unrendered};
 use crate::shown::Shown;
 use crate::subject::Subject;
 use crate::subject::store::StoreKind;
@@ -90,7 +90,8 @@ impl Engine {
             }
         };
         if binding.is_none() && !kind.is_cluster_scoped() {
-            found.push(unbound(namespace));
+            let is_known = namespace.is_empty() || !unanswered.contains(&Query::Namespace(namespace.to_owned()));
+            found.push(unbound(namespace, is_known));
         }
         let context =
             Context::new(&self.policy, request, kind, object, other, &subject, namespace, binding.as_ref(), world);
@@ -100,6 +101,9 @@ impl Engine {
             }
         }
         unanswered.extend(context.into_unanswered());
+        if request.door == Door::Offline {
+            object_unrendered::instead_of_others(&mut found);
+        }
         (binding, found)
     }
 
@@ -186,7 +190,13 @@ fn says_the_same(kind: Kind, old: &Value, new: &Value) -> bool {
     rest(old) == rest(new)
 }
 
-fn unbound(namespace: &str) -> Violation {
+fn unbound(namespace: &str, is_known: bool) -> Violation {
+    if !is_known {
+        let message = format!("namespace {} is not known here", Shown(namespace));
+        return Violation::new(&BINDING_UNBOUND, Path::of(&["metadata", "namespace"]), namespace, message)
+            .cure("hand its Namespace object in, as a file of the same run or with --world, or name it in the policy")
+            .not_evaluated();
+    }
     let message = match namespace {
         "" => "no namespace is named, so nobody's grants count".to_owned(),
         name => format!("namespace {} is bound to no environment and team", Shown(name)),

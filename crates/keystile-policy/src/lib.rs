@@ -34,6 +34,7 @@ pub mod schedule;
 pub mod shown;
 pub mod subject;
 mod suggest;
+pub mod template;
 pub mod violation;
 pub mod world;
 

@@ -9,6 +9,7 @@ mod key_outside_grant;
 mod key_unresolved;
 mod object_unknown_version;
 mod object_unparsable;
+pub(crate) mod object_unrendered;
 mod store_not_granted;
 
 use crate::context::Context;
@@ -24,6 +25,7 @@ pub use key_outside_grant::KEY_OUTSIDE_GRANT;
 pub use key_unresolved::KEY_UNRESOLVED;
 pub use object_unknown_version::OBJECT_UNKNOWN_VERSION;
 pub use object_unparsable::OBJECT_UNPARSABLE;
+pub use object_unrendered::OBJECT_UNRENDERED;
 pub use store_not_granted::STORE_NOT_GRANTED;
 
 /// A rule.
@@ -77,6 +79,7 @@ pub static RULES: &[&Rule] = &[
     &KEY_UNRESOLVED,
     &OBJECT_UNKNOWN_VERSION,
     &OBJECT_UNPARSABLE,
+    &OBJECT_UNRENDERED,
     &STORE_NOT_GRANTED,
 ];
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keystile_manifest::{Document, Files, Gap, Source};
+use keystile_manifest::{Document, Files, Gap, Source, template};
 use keystile_policy::kind::{self, Recognised};
 use keystile_policy::{Engine, Judged, Policy, Request, Snapshot};
 use rayon::prelude::*;
@@ -77,13 +77,53 @@ impl Subject {
     }
 }
 
-/// The objects of the files that the policy may speak about; the number of the others.
+/// What the policy may speak about in some documents.
+#[derive(Debug)]
+pub struct Subjects {
+    /// The objects.
+    pub subjects: Vec<Subject>,
+    /// Objects that only a template says the kind of.
+    pub gaps: Vec<Gap>,
+    /// How many are of other kinds.
+    pub foreign: usize,
+}
+
+/// Finds the objects that the policy may speak about.
 #[must_use]
-pub fn subjects(documents: Vec<Document>, namespace: Option<&str>) -> (Vec<Subject>, usize) {
+pub fn subjects(documents: Vec<Document>, namespace: Option<&str>) -> Subjects {
     let all = documents.len();
-    let subjects: Vec<_> = documents.into_par_iter().filter_map(|document| Subject::new(document, namespace)).collect();
-    let foreign = all - subjects.len();
-    (subjects, foreign)
+    let found: Vec<Result<Subject, Gap>> = documents
+        .into_par_iter()
+        .filter_map(|document| match unknown_kind(&document) {
+            Some(gap) => Some(Err(gap)),
+            None => Subject::new(document, namespace).map(Ok),
+        })
+        .collect();
+    let foreign = all - found.len();
+    let (mut subjects, mut gaps) = (Vec::new(), Vec::new());
+    for one in found {
+        match one {
+            Ok(subject) => subjects.push(subject),
+            Err(gap) => gaps.push(gap),
+        }
+    }
+    Subjects { subjects, gaps, foreign }
+}
+
+/// A template where the kind is said: it could become any kind.
+fn unknown_kind(document: &Document) -> Option<Gap> {
+    ["apiVersion", "kind"].into_iter().find_map(|field| {
+        let (_, template) = template::find(document.value.get(field)?.as_str()?)?;
+        let span = document.locate(&keystile_policy::Path::of(&[field]).to_owned()).span;
+        Some(Gap {
+            file: document.source.name().to_owned(),
+            position: Some(document.source.position(span.start)),
+            also: None,
+            kind: "template",
+            message: format!("{template}, so the kind is not known; check what it renders to"),
+            source: Some((Arc::clone(&document.source), span)),
+        })
+    })
 }
 
 /// What lies around the files' objects: each other, and the world where there is one.
@@ -149,7 +189,7 @@ fn twice(first: &Subject, second: &Subject) -> Gap {
 #[must_use]
 pub fn judge(policy: Policy, files: Files, around: &Around, namespace: Option<&str>, now: Timestamp) -> Judgements {
     let engine = Engine::new(policy);
-    let (subjects, foreign) = subjects(files.documents, namespace);
+    let Subjects { subjects, gaps: unknown, foreign } = subjects(files.documents, namespace);
     let (snapshot, twice) = world(&subjects, around, namespace);
     let mut judged = BTreeMap::new();
     for subject in &subjects {
@@ -163,7 +203,7 @@ pub fn judge(policy: Policy, files: Files, around: &Around, namespace: Option<&s
         })
         .collect();
     let world_gaps = around.world.iter().flat_map(|files| files.gaps.iter().cloned());
-    let gaps: Vec<Gap> = files.gaps.into_iter().chain(twice).chain(world_gaps).collect();
+    let gaps: Vec<Gap> = files.gaps.into_iter().chain(unknown).chain(twice).chain(world_gaps).collect();
     let shown = Shown::new(&subjects, &answers, &gaps);
     let mut problems: Vec<Problem> = subjects
         .iter()

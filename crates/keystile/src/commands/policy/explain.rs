@@ -12,7 +12,7 @@ use keystile_policy::subject::{Names, StoreTarget};
 use keystile_policy::{Action, Context, Engine, Judged, Lookup, Outcome, Request};
 
 use crate::check::basis::{load_policy, read_around};
-use crate::check::judge::{Subject, subjects, world};
+use crate::check::judge::{Subject, Subjects, subjects, world};
 use crate::cli::policy::ExplainArgs;
 use crate::exit::{Exit, UsageError};
 use crate::report::text::printable;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     }
     let is_complete = files.gaps.is_empty();
     let namespace = args.basis.namespace.as_deref();
-    let (subjects, _) = subjects(std::mem::take(&mut files.documents), namespace);
+    let Subjects { subjects, .. } = subjects(std::mem::take(&mut files.documents), namespace);
     if subjects.is_empty() && is_complete {
         return Err(UsageError("there is no object in these files that the policy speaks about".to_owned()).into());
     }

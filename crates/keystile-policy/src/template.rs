@@ -11,7 +11,7 @@ pub enum Template {
     Jinja,
     /// `$(NAME)`: Kustomize's variables.
     Kustomize,
-    /// `${NAME}`: envsubst's, Flux's and Terraform's.
+    /// `${NAME}`: envsubst's and Flux's.
     Envsubst,
 }
 

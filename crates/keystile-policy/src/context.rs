@@ -124,6 +124,21 @@ impl<'c> Context<'c> {
         self.unanswered.into_inner()
     }
 
+    /// Whether the judged object is the one that the request brings, not the old one that it replaces.
+    /// A rule about who asks speaks of that one alone: the old object was not made by this user.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        self.request.object.is_some_and(|object| std::ptr::eq(object, self.object))
+    }
+
+    /// Whether someone asks who is known not to be an administrator. Offline nobody is known.
+    #[must_use]
+    pub fn is_asked_by_others(&self) -> bool {
+        let is_admin =
+            |user: &crate::request::User| user.groups.iter().any(|group| self.policy.admins.groups.contains(group));
+        self.request.door == crate::request::Door::Admission && !self.request.user.is_some_and(is_admin)
+    }
+
     /// The environment whose values and actions count; `None` = any, so the strictest.
     #[must_use]
     pub fn env(&self) -> Option<&'c str> {

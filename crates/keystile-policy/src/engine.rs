@@ -5,20 +5,19 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::binding::{Binding, Part};
+use crate::binding::Binding;
 use crate::context::Context;
 use crate::field_path::Path;
 use crate::judgement::{Action, Judged, Judgement};
 use crate::kind::{self, Kind, Recognised};
-use crate::policy::document::syntax::is_dns_label;
-use crate::policy::{EnvRule, Policy};
+use crate::policy::Policy;
 use crate::request::{Door, Operation, Request};
 use crate::rules::{BINDING_UNBOUND, OBJECT_UNKNOWN_VERSION, RULES, object_unrendered};
 use crate::shown::Shown;
 use crate::subject::Subject;
 use crate::subject::store::StoreKind;
 use crate::violation::Violation;
-use crate::world::{Lookup, Namespace, Query, World};
+use crate::world::{Lookup, Query, World};
 
 /// A policy, ready to judge.
 #[derive(Debug)]
@@ -79,19 +78,18 @@ impl Engine {
     ) -> (Option<Binding>, Vec<Violation>) {
         let mut found = Vec::new();
         let subject = Subject::read(kind, object);
-        let namespace = if kind.is_cluster_scoped() { "" } else { request.namespace };
-        let binding = match self.binding_of(namespace, world) {
-            _ if kind.is_cluster_scoped() => None,
-            Lookup::Found(binding) => binding,
-            Lookup::Absent => None,
-            Lookup::Unknown => {
-                unanswered.insert(Query::Namespace(namespace.to_owned()));
-                None
-            }
-        };
-        if binding.is_none() && !kind.is_cluster_scoped() {
-            let is_known = namespace.is_empty() || !unanswered.contains(&Query::Namespace(namespace.to_owned()));
-            found.push(unbound(namespace, is_known));
+        let is_cluster_scoped = kind.is_cluster_scoped() || request.kind == "ClusterGenerator";
+        let namespace = if is_cluster_scoped { "" } else { request.namespace };
+        let binding = if is_cluster_scoped { Lookup::Found(None) } else { self.binding_of(namespace, world) };
+        if binding == Lookup::Unknown {
+            unanswered.insert(Query::Namespace(namespace.to_owned()));
+        }
+        let is_known = namespace.is_empty() || binding != Lookup::Unknown;
+        let binding = binding.found().flatten();
+        // A workload that says nothing of secrets needs no owner.
+        let needs_binding = !is_cluster_scoped && !(kind == Kind::Workload && subject.is_silent());
+        if binding.is_none() && needs_binding {
+            found.push(self.unbound(namespace, is_known, world));
         }
         let context =
             Context::new(&self.policy, request, kind, object, other, &subject, namespace, binding.as_ref(), world);
@@ -113,26 +111,34 @@ impl Engine {
             return Lookup::Found(Some(binding.clone()));
         }
         match world.namespace(namespace) {
-            Lookup::Found(found) => Lookup::Found(self.bound_by_labels(&found)),
+            Lookup::Found(found) => Lookup::Found(self.policy.binding.bind(&found.labels).ok()),
             Lookup::Absent => Lookup::Absent,
             Lookup::Unknown => Lookup::Unknown,
         }
     }
 
-    fn bound_by_labels(&self, namespace: &Namespace) -> Option<Binding> {
-        let rule = &self.policy.binding;
-        let team = namespace.labels.get(&rule.team_label).filter(|team| is_dns_label(team))?;
-        if rule.reserved_teams.contains(team) {
-            return None;
-        }
-        let env = match &rule.env {
-            EnvRule::Value(value) => value,
-            EnvRule::Label { label, values } => namespace
-                .labels
-                .get(label)
-                .filter(|env| is_dns_label(env) && (values.is_empty() || values.contains(env)))?,
+    /// `is_known` = the world knows whether the namespace is there.
+    fn unbound(&self, namespace: &str, is_known: bool, world: &dyn World) -> Violation {
+        let shown = Shown(namespace);
+        let message = match world.namespace(namespace) {
+            _ if namespace.is_empty() => "no namespace is named, so nobody's grants count".to_owned(),
+            Lookup::Found(found) => match self.policy.binding.bind(&found.labels) {
+                Err(unbound) => format!("namespace {shown} is bound to nobody: it {unbound}"),
+                Ok(binding) => format!("namespace {shown} is bound to {binding} only now"),
+            },
+            Lookup::Absent => format!("namespace {shown} is bound to nobody: there is no such namespace"),
+            Lookup::Unknown => format!("namespace {shown} is not known here"),
         };
-        Some(Binding { env: Part::Is(env.as_str().into()), team: Part::Is(team.as_str().into()) })
+        let cure = match (namespace, is_known) {
+            ("", _) => "write metadata.namespace, or name it for the whole run with --namespace",
+            (_, true) => "let an administrator label the namespace, or name it in the policy",
+            (_, false) => {
+                "hand its Namespace object in, as a file of the same run or with --world, or name it in the policy"
+            }
+        };
+        let violation =
+            Violation::new(&BINDING_UNBOUND, Path::of(&["metadata", "namespace"]), namespace, message).cure(cure);
+        if is_known { violation } else { violation.not_evaluated() }
     }
 
     fn answer(
@@ -179,30 +185,16 @@ fn says_the_same(kind: Kind, old: &Value, new: &Value) -> bool {
         Kind::Workload => &["annotations"],
         _ => &[],
     };
-    let rest = |object| {
-        let fields = |object: &'_ Value| object.as_object().cloned().unwrap_or_default();
-        let mut rest: serde_json::Map<String, Value> = fields(object);
-        rest.remove("status");
-        let metadata = rest.remove("metadata").unwrap_or_default();
-        let metadata: Vec<Option<Value>> = counts.iter().map(|field| metadata.get(*field).cloned()).collect();
-        (rest, metadata)
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return false };
+    let is_about_secrets = |field: &str| !matches!(field, "metadata" | "status");
+    let fields =
+        |object: &serde_json::Map<String, Value>| object.keys().filter(|field| is_about_secrets(field)).count();
+    let metadata = |object: &'_ serde_json::Map<String, Value>, field: &str| {
+        object.get("metadata").and_then(|metadata| metadata.get(field)).cloned()
     };
-    rest(old) == rest(new)
-}
-
-fn unbound(namespace: &str, is_known: bool) -> Violation {
-    if !is_known {
-        let message = format!("namespace {} is not known here", Shown(namespace));
-        return Violation::new(&BINDING_UNBOUND, Path::of(&["metadata", "namespace"]), namespace, message)
-            .cure("hand its Namespace object in, as a file of the same run or with --world, or name it in the policy")
-            .not_evaluated();
-    }
-    let message = match namespace {
-        "" => "no namespace is named, so nobody's grants count".to_owned(),
-        name => format!("namespace {} is bound to no environment and team", Shown(name)),
-    };
-    Violation::new(&BINDING_UNBOUND, Path::of(&["metadata", "namespace"]), namespace, message)
-        .cure("let an administrator label the namespace, or name it in the policy")
+    fields(old) == fields(new)
+        && old.iter().all(|(field, value)| !is_about_secrets(field) || new.get(field) == Some(value))
+        && counts.iter().all(|field| metadata(old, field) == metadata(new, field))
 }
 
 fn unknown_version(request: &Request<'_>) -> Violation {
@@ -226,7 +218,7 @@ mod tests {
 
     use super::*;
     use crate::name::NamePattern;
-    use crate::policy::{AccessSet, BindingRule, ByEnv, Grant, Provider, ProviderEntry};
+    use crate::policy::{AccessSet, BindingRule, ByEnv, EnvRule, Grant, Provider, ProviderEntry};
     use crate::world::Snapshot;
 
     /// The ten-line policy of docs: one region, `/{env}/{team}/**` to read.

@@ -175,6 +175,13 @@ pub trait World {
     fn inventory(&self, account: Option<&str>, region: &str, name: &str) -> Inventory;
 }
 
+/// The labels of an object; values that are no texts are left out, as the API server has none.
+#[must_use]
+pub fn labels_of(object: &Value) -> BTreeMap<String, String> {
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+    labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+}
+
 /// A world held in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -207,13 +214,7 @@ impl Snapshot {
         let namespace = text(object.pointer("/metadata/namespace"));
         match kind {
             Kind::Namespace => {
-                let labels = object
-                    .pointer("/metadata/labels")
-                    .and_then(Value::as_object)
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-                    .collect();
+                let labels = labels_of(&object);
                 let is_terminating = object.pointer("/metadata/deletionTimestamp").is_some();
                 self.namespaces.insert(name.clone(), Arc::new(Namespace { name, labels, is_terminating }));
             }

@@ -1,7 +1,11 @@
 //! The rules: one file each, with what it does, why it matters, an example and what to use instead.
 //! The reference page is generated from these texts.
 
+mod binding_cluster_object;
+mod binding_label_changed;
+mod binding_name_taken;
 mod binding_unbound;
+mod binding_value_unusable;
 mod key_arn_foreign;
 mod key_is_arn;
 mod key_not_canonical;
@@ -9,15 +13,21 @@ mod key_outside_grant;
 mod key_unresolved;
 mod object_unknown_version;
 mod object_unparsable;
-pub(crate) mod object_unrendered;
+mod policy_invalid;
+mod policy_questionable;
 mod store_not_granted;
+pub(crate) mod object_unrendered;
 
 use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
 use crate::violation::Violation;
 
+pub use binding_cluster_object::BINDING_CLUSTER_OBJECT;
+pub use binding_label_changed::BINDING_LABEL_CHANGED;
+pub use binding_name_taken::BINDING_NAME_TAKEN;
 pub use binding_unbound::BINDING_UNBOUND;
+pub use binding_value_unusable::BINDING_VALUE_UNUSABLE;
 pub use key_arn_foreign::KEY_ARN_FOREIGN;
 pub use key_is_arn::KEY_IS_ARN;
 pub use key_not_canonical::KEY_NOT_CANONICAL;
@@ -26,6 +36,8 @@ pub use key_unresolved::KEY_UNRESOLVED;
 pub use object_unknown_version::OBJECT_UNKNOWN_VERSION;
 pub use object_unparsable::OBJECT_UNPARSABLE;
 pub use object_unrendered::OBJECT_UNRENDERED;
+pub use policy_invalid::POLICY_INVALID;
+pub use policy_questionable::POLICY_QUESTIONABLE;
 pub use store_not_granted::STORE_NOT_GRANTED;
 
 /// A rule.
@@ -71,7 +83,11 @@ pub fn none(_: &Context<'_>, _: &mut Vec<Violation>) {}
 
 /// Every rule, by group, then id.
 pub static RULES: &[&Rule] = &[
+    &BINDING_CLUSTER_OBJECT,
+    &BINDING_LABEL_CHANGED,
+    &BINDING_NAME_TAKEN,
     &BINDING_UNBOUND,
+    &BINDING_VALUE_UNUSABLE,
     &KEY_ARN_FOREIGN,
     &KEY_IS_ARN,
     &KEY_NOT_CANONICAL,
@@ -80,6 +96,8 @@ pub static RULES: &[&Rule] = &[
     &OBJECT_UNKNOWN_VERSION,
     &OBJECT_UNPARSABLE,
     &OBJECT_UNRENDERED,
+    &POLICY_INVALID,
+    &POLICY_QUESTIONABLE,
     &STORE_NOT_GRANTED,
 ];
 
@@ -99,6 +117,8 @@ mod tests {
             assert!(pair[0].id < pair[1].id, "{} comes after {}", pair[0].id, pair[1].id);
         }
         for rule in RULES {
+            let groups = crate::policy::document::words::GROUPS;
+            assert!(groups.iter().any(|(group, _)| *group == rule.group()), "{}: add the group to GROUPS", rule.id);
             assert!(rule.id.contains('-'), "{} has no group", rule.id);
             assert!(rule.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", rule.id);
             for text in [rule.summary, rule.why, rule.example, rule.instead] {

@@ -58,6 +58,18 @@ impl<'o> Subject<'o> {
     }
 }
 
+impl Subject<'_> {
+    /// Whether the object says nothing about secrets at all.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.references.is_empty()
+            && self.generators.is_empty()
+            && self.managed.is_empty()
+            && self.store.is_none()
+            && self.faults.is_empty()
+    }
+}
+
 /// Whether a stored object refers to a store, by name or by label.
 #[must_use]
 pub fn refers_to_store(object: &StoredObject, id: &StoreId) -> bool {

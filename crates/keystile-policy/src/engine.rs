@@ -87,7 +87,7 @@ impl Engine {
         let is_known = namespace.is_empty() || binding != Lookup::Unknown;
         let binding = binding.found().flatten();
         // A workload that says nothing of secrets needs no owner.
-        let needs_binding = !is_cluster_scoped && !(kind == Kind::Workload && subject.is_silent());
+        let needs_binding = !is_cluster_scoped && (kind != Kind::Workload || !subject.is_silent());
         if binding.is_none() && needs_binding {
             found.push(self.unbound(namespace, is_known, world));
         }

@@ -13,10 +13,10 @@ mod key_outside_grant;
 mod key_unresolved;
 mod object_unknown_version;
 mod object_unparsable;
+pub(crate) mod object_unrendered;
 mod policy_invalid;
 mod policy_questionable;
 mod store_not_granted;
-pub(crate) mod object_unrendered;
 
 use crate::context::Context;
 use crate::judgement::Action;

@@ -5,6 +5,7 @@
 mod errors;
 mod exceptions;
 mod overlap;
+mod reference;
 mod values;
 
 use jiff::Timestamp;

@@ -12,6 +12,7 @@ mod exceptions;
 mod grants;
 mod overlap;
 mod reader;
+pub mod schema;
 pub mod syntax;
 pub mod table;
 pub mod words;

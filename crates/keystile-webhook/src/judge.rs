@@ -128,3 +128,49 @@ impl Judge for NoPolicy {
         Decision::deny("keystile has no policy loaded yet: try again shortly, or look at the webhook's /readyz and log")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use keystile_policy::rules::{BINDING_UNBOUND, KEY_OUTSIDE_GRANT};
+    use keystile_policy::{Judged, Path, Violation};
+
+    use super::*;
+
+    #[test]
+    fn each_action_has_its_place_in_the_answer() {
+        let judged = |rule, text: &str, action, excused_by: Option<&str>| Judged {
+            violation: Violation::new(rule, Path::of(&["spec"]), text, text),
+            action,
+            excused_by: excused_by.map(str::to_owned),
+            exception: excused_by.map(|_| 0),
+        };
+        let judgement = Judgement {
+            violations: vec![
+                judged(&KEY_OUTSIDE_GRANT, "first", Action::Deny, None),
+                judged(&KEY_OUTSIDE_GRANT, "second", Action::Deny, None),
+                judged(&BINDING_UNBOUND, "third", Action::Warn, None),
+                judged(&BINDING_UNBOUND, "fourth", Action::Audit, Some("ticket 4711")),
+                judged(&KEY_OUTSIDE_GRANT, "fifth", Action::Audit, None),
+                judged(&BINDING_UNBOUND, "sixth", Action::Allow, None),
+            ],
+            ..Judgement::default()
+        };
+        let decision = Decision::from(&judgement);
+        assert!(!decision.allowed);
+        assert_eq!(decision.violations, ["spec: first (key-outside-grant)", "spec: second (key-outside-grant)"]);
+        assert_eq!(decision.warnings, ["spec: third (binding-unbound)"]);
+        let annotations: Vec<_> =
+            decision.audit_annotations.iter().map(|(key, ids)| (key.as_str(), ids.as_str())).collect();
+        assert_eq!(
+            annotations,
+            [
+                ("audited", "key-outside-grant"),
+                ("denied", "key-outside-grant"),
+                ("excused", "binding-unbound"),
+                ("warned", "binding-unbound"),
+            ]
+        );
+        assert_eq!(decision.rules.len(), 6);
+        assert!(Decision::from(&Judgement::default()).allowed);
+    }
+}

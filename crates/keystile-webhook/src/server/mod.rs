@@ -17,6 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use http_body_util::BodyExt as _;
+use hyper::Request;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
@@ -77,10 +82,17 @@ impl<J: Judge> Server<J> {
         Self { shared: Arc::new(Shared { judge, health, metrics, limits, gate, bytes }), certificate }
     }
 
-    /// All routes, without sockets: for tests and fuzzing.
-    #[must_use]
-    pub fn router(&self) -> Router {
-        routes::all(Arc::clone(&self.shared))
+    /// The answer of `/validate` to a body: HTTP status and text. Without sockets, for fuzzing and for
+    /// measuring.
+    pub async fn answer(&self, content_type: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
+        let mut request = Request::new(Body::from(body));
+        if let Ok(value) = HeaderValue::from_str(content_type) {
+            request.headers_mut().insert(CONTENT_TYPE, value);
+        }
+        let response = validate::validate(State(Arc::clone(&self.shared)), request).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("an answer is in memory").to_bytes();
+        (status, body.into())
     }
 
     /// Serves until `stop` and then until drained. `probes` serves health and metrics without TLS,

@@ -3,9 +3,11 @@
 //! No test measures time: limits are set so short or so long that only one outcome can come, and a
 //! test that hangs fails after [`support::PATIENCE`].
 #![allow(missing_docs, unreachable_pub, reason = "a test program has no readers of its interface")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
 mod bad_input;
 mod connections;
+mod damaged;
 mod load;
 mod process;
 mod rotation;

@@ -11,7 +11,7 @@ use crate::support::{Authority, Running, limits, review};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_ends_under_load_loses_no_request() {
-    let mut first = Running::start(Limits { drain_delay: Duration::from_millis(100), ..limits() }).await;
+    let mut first = Running::start(Limits { drain_delay: Duration::from_secs(1), ..limits() }).await;
     // Both replicas serve certificates of one authority, so that clients trust either.
     let authority = std::mem::replace(&mut first.authority, Authority::new());
     let pem = authority.pem.clone();

@@ -220,15 +220,16 @@ impl<'a> Envelope<'a> {
         let old_object = self.object("oldObject", wants_old, &request.kind);
         let unreadable = match (object, old_object) {
             (Ok(object), Ok(old_object)) => {
-                request.object = object;
-                request.old_object = old_object;
-                return Ok(Opened::Request(Box::new(request)));
+                let values = [&object, &old_object].into_iter().flatten().map(|(_, values)| values).sum();
+                request.object = object.map(|(object, _)| object);
+                request.old_object = old_object.map(|(object, _)| object);
+                return Ok(Opened { request, to_judge: true, values });
             }
             // The stored object can't be read and the new one can: that is how it is mended.
             // Judged as if it were new, which is the stricter way.
-            (Ok(Some(object)), Err(Unreadable::Content(_))) if operation == Operation::Update => {
+            (Ok(Some((object, values))), Err(Unreadable::Content(_))) if operation == Operation::Update => {
                 request.object = Some(object);
-                return Ok(Opened::Request(Box::new(request)));
+                return Ok(Opened { request, to_judge: true, values });
             }
             (Err(error), _) | (_, Err(error)) => error,
         };
@@ -243,7 +244,7 @@ impl<'a> Envelope<'a> {
             Operation::Create | Operation::Connect => false,
         };
         if passes {
-            return Ok(Opened::Passed(Box::new(request)));
+            return Ok(Opened { request, to_judge: false, values: 0 });
         }
         Err(self.refuse(RefusalReason::UnreadableObject, format!("{message} (object-unparsable)")))
     }
@@ -260,14 +261,14 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    fn object(&self, name: &str, wanted: bool, kind: &GroupVersionKind) -> Result<Option<Value>, Unreadable> {
+    fn object(&self, name: &str, wanted: bool, kind: &GroupVersionKind) -> Result<Option<(Value, usize)>, Unreadable> {
         let Some(text) = self.request.get(name) else {
             if wanted {
                 return Err(Unreadable::Missing(format!("request.{name} is missing")));
             }
             return Ok(None);
         };
-        let value = read_value(text.get())
+        let (value, values) = read_value(text.get())
             .map_err(|error: JsonError| Unreadable::Content(format!("request.{name} can't be judged: {error}")))?;
         if !value.is_object() {
             return Err(Unreadable::Missing(format!("request.{name} is no object")));
@@ -278,7 +279,7 @@ impl<'a> Envelope<'a> {
                 "request.{name} is of another kind or version than request.kind says"
             )));
         }
-        Ok(Some(value))
+        Ok(Some((value, values)))
     }
 
     /// Whether the two objects are the same text in every field but `metadata`. The API server writes
@@ -320,9 +321,21 @@ enum Unreadable {
 
 /// A request that was read.
 #[derive(Debug)]
-pub enum Opened {
-    /// To be judged.
-    Request(Box<AdmissionRequest>),
-    /// Passes unjudged, and unread: it changes nothing that could be judged. See [`Envelope::open`].
-    Passed(Box<AdmissionRequest>),
+pub struct Opened {
+    /// The request.
+    pub request: AdmissionRequest,
+    /// Whether it is to be judged. Otherwise it passes, without its objects: it changes nothing that
+    /// could be judged. See [`Envelope::open`].
+    pub to_judge: bool,
+    /// How many JSON values its objects hold together.
+    pub values: usize,
+}
+
+impl Opened {
+    /// About how much memory the objects take beside their texts, in bytes: each value stands in a
+    /// vector or a map that may have grown to twice of what is needed.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.values * 2 * size_of::<Value>()
+    }
 }

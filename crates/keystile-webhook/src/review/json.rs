@@ -153,19 +153,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
-/// Reads a whole value.
+/// Reads a whole value, and says how many values it holds, itself included.
 ///
 /// # Errors
 ///
 /// When the text is not one JSON value, a key stands twice, or a limit is passed.
-pub fn read_value(text: &str) -> Result<Value, JsonError> {
+pub fn read_value(text: &str) -> Result<(Value, usize), JsonError> {
     let (broken, left) = (Cell::new(Broken::No), Cell::new(MAX_VALUES));
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // Counted by `Bounded`, whose error says so.
     deserializer.disable_recursion_limit();
     Bounded { broken: &broken, left: &left, depth: 0 }
         .deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
+        .and_then(|value| deserializer.end().map(|()| (value, MAX_VALUES - left.get())))
         .map_err(|error| JsonError::new(&error, broken.get()))
 }
 
@@ -381,7 +381,7 @@ mod tests {
         for text in
             [r#"{"a":[1,-2,2.5e3,"x\u00e9",null,true],"b":{"c":{}}}"#, "null", "[]", r#""""#, "18446744073709551615"]
         {
-            assert_eq!(read_value(text), Ok(serde_json::from_str::<Value>(text).unwrap()), "{text}");
+            assert_eq!(read_value(text).unwrap().0, serde_json::from_str::<Value>(text).unwrap(), "{text}");
         }
     }
 
@@ -391,10 +391,10 @@ mod tests {
         assert!(read_value(&nested(MAX_DEPTH)).is_ok());
         assert_eq!(read_value(&nested(MAX_DEPTH + 1)), Err(JsonError::TooDeep));
         let wide = |values: usize| format!("[{}1]", "1,".repeat(values - 2));
-        assert!(read_value(&wide(MAX_VALUES)).is_ok());
+        assert_eq!(read_value(&wide(MAX_VALUES)).unwrap().1, MAX_VALUES);
         assert_eq!(read_value(&wide(MAX_VALUES + 1)), Err(JsonError::TooMany));
         assert_eq!(
-            read_value("{\"a\":{\"b\":1,\n \"b\":2}}").map_err(|error| error.to_string()),
+            read_value("{\"a\":{\"b\":1,\n \"b\":2}}").map(drop).map_err(|error| error.to_string()),
             Err("a key stands twice in one object (line 2, column 4): keep one of them".into())
         );
         assert!(matches!(read_value("{\"a\":}"), Err(JsonError::Syntax { line: 1, .. })));

@@ -8,11 +8,14 @@ use tokio::time::Instant;
 use crate::limits::{ByteBudget, BytesHeld, Limits};
 use crate::review::RefusalReason;
 
+/// What is answered when the budget is spent.
+pub(super) const NO_ROOM: &str = "keystile holds as many requests as it may: try again shortly";
+
 /// A body that was read.
 pub(super) struct Whole {
     pub(super) bytes: Vec<u8>,
-    /// Until the bytes are dropped, they count.
-    pub(super) _held: BytesHeld,
+    /// Counts the bytes until it is dropped, and what is made of them.
+    pub(super) held: BytesHeld,
 }
 
 /// A body that was not, with what came of it: the uid may be in there.
@@ -34,7 +37,7 @@ pub(super) async fn read(
     let mut held = budget.open();
     loop {
         let frame = match tokio::time::timeout_at(deadline, body.frame()).await {
-            Ok(None) => return Ok(Whole { bytes, _held: held }),
+            Ok(None) => return Ok(Whole { bytes, held }),
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => {
                 let message = format!("the request's body broke off after {} bytes", bytes.len());
@@ -60,8 +63,7 @@ pub(super) async fn read(
         if !held.add(data.len()) {
             // The chunk at hand is there anyway, and most likely has the uid.
             bytes.extend_from_slice(&data);
-            let message = "keystile holds as many requests as it may: try again shortly".to_owned();
-            return Err(Part { bytes, reason: RefusalReason::Overloaded, message });
+            return Err(Part { bytes, reason: RefusalReason::Overloaded, message: NO_ROOM.to_owned() });
         }
         bytes.extend_from_slice(&data);
     }

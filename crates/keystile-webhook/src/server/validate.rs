@@ -17,12 +17,12 @@ use super::Shared;
 use super::body;
 use crate::judge::{Decision, Judge, Verdict};
 use crate::limits::Shut;
-use crate::review::envelope::{Envelope, Opened};
+use crate::review::envelope::Envelope;
 use crate::review::{AdmissionRequest, Answer, Refusal, RefusalReason, operation_name};
 use crate::telemetry::id;
 
 /// What is known of a request, for log and metrics. Ids alone.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Ids {
     uid: String,
     kind: String,
@@ -76,7 +76,7 @@ async fn decide<J: Judge>(shared: &Shared<J>, request: Request<Body>, started: I
     let deadline = started + limits.deadline.min(callers_patience(request.uri().query()).unwrap_or(Duration::MAX));
     let is_json = has_json_type(&request);
     let body_deadline = deadline.min(started + limits.body_timeout);
-    let whole = match body::read(request.into_body(), limits, &shared.bytes, body_deadline).await {
+    let mut whole = match body::read(request.into_body(), limits, &shared.bytes, body_deadline).await {
         Ok(whole) => whole,
         Err(part) => return Outcome::refused(Refusal::of_bytes(&part.bytes, part.reason, part.message)),
     };
@@ -98,21 +98,26 @@ async fn decide<J: Judge>(shared: &Shared<J>, request: Request<Body>, started: I
             return Outcome::refused(envelope.refuse(RefusalReason::Overloaded, message.into()));
         }
     };
-    let mut ids = Ids { uid: envelope.uid().to_owned(), ..Ids::default() };
-    let request = match envelope.open() {
-        Ok(Opened::Request(request)) => request,
-        Ok(Opened::Passed(request)) => return Outcome::Decided(Ids::from(&*request), Decision::allow()),
-        Err(refusal) => return Outcome::Refused(ids, refusal),
+    let opened = match envelope.open() {
+        Ok(opened) => opened,
+        Err(refusal) => return Outcome::refused(refusal),
     };
-    ids = Ids::from(&*request);
+    let ids = Ids::from(&opened.request);
+    if !opened.to_judge {
+        return Outcome::Decided(ids, Decision::allow());
+    }
     let refuse = |reason, message: &str| Refusal {
         uid: Some(ids.uid.clone()),
         api_version: crate::review::envelope::V1,
         reason,
         message: message.into(),
     };
+    // A judge may wait for the cluster, and many objects at once may wait with it.
+    if !whole.held.add(opened.bytes()) {
+        return Outcome::Refused(ids.clone(), refuse(RefusalReason::Overloaded, body::NO_ROOM));
+    }
     // The call itself may panic too, so it is made inside.
-    let judging = caught(async { shared.judge.judge(*request).await });
+    let judging = caught(async { shared.judge.judge(opened.request).await });
     let refusal = match tokio::time::timeout_at(deadline, judging).await {
         Ok(Some(decision)) => return Outcome::Decided(ids, decision),
         Ok(None) => refuse(RefusalReason::Panic, "keystile failed while it judged this object: its log says where"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keystile_webhook::Limits;
 use serde_json::Value;
 
-use crate::support::client::{BOTH, Http, Kept, request, validate};
+use crate::support::client::{BOTH, Http, Kept, connect, request, validate};
 use crate::support::{Running, UID, limits, review};
 
 fn message(answer: &Value) -> &str {
@@ -83,9 +83,16 @@ async fn who_waits_past_the_deadline_hears_of_the_overload() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_share_one_budget() {
+async fn what_requests_hold_is_bounded_together() {
     let body = review("wait").to_string();
-    let server = Running::start(Limits { max_buffered_bytes: body.len() * 3 / 2, ..limits() }).await;
+    // Enough for one request with what its object takes, not for a large body beside it.
+    let server = Running::start(Limits { max_buffered_bytes: 6_000, ..limits() }).await;
+    let mut wide = review("wide");
+    wide["request"]["object"]["spec"]["values"] = serde_json::json!(vec![0; 200]);
+    let mut kept = Kept::open(server.address, &server.authority.pem, Http::One).await.unwrap();
+    let refused = kept.send(validate(server.address, wide.to_string())).await.unwrap().json();
+    assert_eq!(message(&refused), "keystile holds as many requests as it may: try again shortly");
+
     let (address, authority) = (server.address, server.authority.pem.clone());
     let first = tokio::spawn(async move {
         let mut kept = Kept::open(address, &authority, Http::One).await.unwrap();
@@ -93,11 +100,37 @@ async fn bodies_share_one_budget() {
     });
     server.judge.waiting.notified().await;
     let mut kept = Kept::open(server.address, &server.authority.pem, Http::One).await.unwrap();
-    let refused = kept.send(validate(address, review("x").to_string())).await.unwrap().json();
+    let mut large = review("x");
+    large["request"]["object"]["spec"]["text"] = serde_json::json!("y".repeat(5_000));
+    let refused = kept.send(validate(address, large.to_string())).await.unwrap().json();
     assert_eq!(message(&refused), "keystile holds as many requests as it may: try again shortly");
     server.judge.go_on.notify_one();
     assert_eq!(first.await.unwrap()["response"]["allowed"], true);
     let mut kept = Kept::open(server.address, &server.authority.pem, Http::One).await.unwrap();
     let answer = kept.send(validate(address, review("x").to_string())).await.unwrap().json();
     assert_eq!(answer["response"]["allowed"], true, "the bytes are given back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_carries_many_requests_at_once() {
+    let server = Running::start(Limits { max_in_flight: 4, ..limits() }).await;
+    let io = hyper_util::rt::TokioIo::new(connect(server.address, &server.authority.pem, Http::Two).await.unwrap());
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    tokio::spawn(connection);
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..400 {
+        let mut sender = sender.clone();
+        let request = validate(server.address, review("x").to_string());
+        asked.spawn(async move {
+            sender.ready().await.unwrap();
+            let answer = sender.send_request(request).await.unwrap();
+            http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes()
+        });
+    }
+    for answer in asked.join_all().await {
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(answer["response"]["allowed"], true, "{answer}");
+    }
+    server.until("keystile_connections_accepted_total 1").await;
 }

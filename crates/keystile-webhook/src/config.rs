@@ -27,14 +27,6 @@ pub struct Arguments {
     #[arg(long, env = "KEYSTILE_PROBE_LISTEN", value_name = "ADDRESS")]
     pub probe_listen: Option<SocketAddr>,
 
-    /// Where the certificate comes from.
-    #[command(flatten)]
-    pub certificate: CertificateArguments,
-
-    /// Bounds.
-    #[command(flatten)]
-    pub limits: LimitArguments,
-
     /// Lowest level of keystile's own log lines: error, warn, info, debug or trace.
     #[arg(long, env = "KEYSTILE_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: LevelFilter,
@@ -42,6 +34,14 @@ pub struct Arguments {
     /// Print the configuration with the origin of each value, and stop.
     #[arg(long)]
     pub print_config: bool,
+
+    /// Where the certificate comes from.
+    #[command(flatten)]
+    pub certificate: CertificateArguments,
+
+    /// Bounds.
+    #[command(flatten)]
+    pub limits: LimitArguments,
 }
 
 /// Where the certificate comes from: two files, or a Secret that keystile fills itself.

@@ -179,8 +179,10 @@ fn duration_histogram() -> Histogram {
 }
 
 impl Default for Metrics {
+    /// All at zero. What has a closed set of labels is there from the start, so that the first failure
+    /// is a change from 0 to 1 and not a line that no alert has seen before.
     fn default() -> Self {
-        Self {
+        let metrics = Self {
             requests: Family::default(),
             duration: Family::new_with_constructor(duration_histogram),
             violations: Family::default(),
@@ -193,7 +195,22 @@ impl Default for Metrics {
             policy: PolicyMetrics::default(),
             cache_age: Family::default(),
             cache_objects: Family::default(),
+        };
+        for reason in RefusalReason::ALL {
+            drop(metrics.refusals.get_or_create(&ReasonLabel { reason: reason.as_str() }));
         }
+        for verdict in [Verdict::Allow, Verdict::Warn, Verdict::Deny, Verdict::Refuse] {
+            drop(metrics.duration.get_or_create(&VerdictLabel { verdict: verdict.as_str() }));
+        }
+        for (reloads, result) in [
+            (&metrics.certificate.reloads, "replaced"),
+            (&metrics.certificate.reloads, "kept"),
+            (&metrics.policy.reloads, "loaded"),
+            (&metrics.policy.reloads, "kept"),
+        ] {
+            drop(reloads.get_or_create(&ResultLabel { result }));
+        }
+        metrics
     }
 }
 

@@ -44,6 +44,17 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::UnreadableObject,
+        Self::TooLarge,
+        Self::SlowBody,
+        Self::Deadline,
+        Self::Overloaded,
+        Self::Panic,
+    ];
+
     /// As it stands in metrics and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -10,6 +10,7 @@ mod connections;
 mod damaged;
 mod load;
 mod process;
+mod reference_page;
 mod rotation;
 mod routes;
 mod shutdown;

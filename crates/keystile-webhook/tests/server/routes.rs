@@ -80,15 +80,15 @@ async fn a_panic_of_the_judge_is_a_denial_with_uid_and_the_connection_lives_on()
 async fn without_tls_there_is_health_but_no_judgement() {
     let server = Running::start(limits()).await;
     let stream = tokio::net::TcpStream::connect(server.probes).await.unwrap();
-    let (mut sender, connection) =
+    let (sender, connection) =
         hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
+    let mut kept = Kept::One(sender);
     for (method, path, status) in
         [("GET", "/readyz", 200), ("GET", "/healthz", 200), ("GET", "/metrics", 200), ("POST", "/validate", 404)]
     {
-        let answer = sender.send_request(request(method, server.probes, path, None, "")).await.unwrap();
-        assert_eq!(answer.status(), status, "{path}");
-        sender.ready().await.unwrap();
+        let answer = kept.send(request(method, server.probes, path, None, "")).await.unwrap();
+        assert_eq!(answer.status, status, "{path}");
     }
 }
 

@@ -29,6 +29,10 @@ pub enum Kind {
     Namespace,
     /// A Pod, or a workload with a pod template, for its Vault Agent Injector annotations.
     Workload,
+    /// Terraform's `aws_secretsmanager_secret`, with the rotation and version that belong to it. Files only.
+    TerraformSecret,
+    /// Terraform's `aws_ssm_parameter`. Files only.
+    TerraformParameter,
 }
 
 /// The group of External Secrets' kinds.
@@ -37,6 +41,8 @@ pub const EXTERNAL_SECRETS: &str = "external-secrets.io";
 pub const GENERATORS: &str = "generators.external-secrets.io";
 /// The group of the operator's kinds.
 pub const INFRA_OPERATOR: &str = "aws-infra-operator.runner.codes";
+/// The group that stands for Terraform's resources. No API server has it: a group of its own has a dot.
+pub const TERRAFORM: &str = "terraform";
 /// The group of keystile's own kinds.
 pub const KEYSTILE: &str = "keystile.dev";
 
@@ -66,6 +72,8 @@ pub fn recognise(group: &str, version: &str, kind: &str) -> Recognised {
         (GENERATORS, _) => (Kind::Generator, &["v1alpha1"]),
         (INFRA_OPERATOR, "SecretsManagerSecret") => (Kind::SecretsManagerSecret, &["v1alpha1"]),
         (INFRA_OPERATOR, "AWSProvider") => (Kind::AwsProvider, &["v1alpha1"]),
+        (TERRAFORM, "aws_secretsmanager_secret") => (Kind::TerraformSecret, &["v1"]),
+        (TERRAFORM, "aws_ssm_parameter") => (Kind::TerraformParameter, &["v1"]),
         (KEYSTILE, "SecretPolicy") => (Kind::SecretPolicy, &["v1alpha1"]),
         ("", "Namespace") => (Kind::Namespace, &["v1"]),
         ("", "Pod" | "ReplicationController" | "PodTemplate")
@@ -91,5 +99,11 @@ impl Kind {
                 | Self::SecretPolicy
                 | Self::Namespace
         )
+    }
+
+    /// Whether it is Terraform's: its settings are judged whoever it is for, its name where that is said.
+    #[must_use]
+    pub fn is_terraform(self) -> bool {
+        matches!(self, Self::TerraformSecret | Self::TerraformParameter)
     }
 }

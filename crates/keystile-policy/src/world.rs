@@ -235,7 +235,7 @@ impl Snapshot {
             | Kind::SecretsManagerSecret => {
                 self.objects.push(StoredObject { kind, namespace, name, object });
             }
-            Kind::Workload | Kind::SecretPolicy => {}
+            Kind::Workload | Kind::SecretPolicy | Kind::TerraformSecret | Kind::TerraformParameter => {}
         }
     }
 

@@ -6,6 +6,7 @@ mod binding_label_changed;
 mod binding_name_taken;
 mod binding_unbound;
 mod binding_value_unusable;
+mod inline_terraform_value;
 mod key_arn_foreign;
 mod key_is_arn;
 mod key_not_canonical;
@@ -28,6 +29,7 @@ pub use binding_label_changed::BINDING_LABEL_CHANGED;
 pub use binding_name_taken::BINDING_NAME_TAKEN;
 pub use binding_unbound::BINDING_UNBOUND;
 pub use binding_value_unusable::BINDING_VALUE_UNUSABLE;
+pub use inline_terraform_value::INLINE_TERRAFORM_VALUE;
 pub use key_arn_foreign::KEY_ARN_FOREIGN;
 pub use key_is_arn::KEY_IS_ARN;
 pub use key_not_canonical::KEY_NOT_CANONICAL;
@@ -88,6 +90,7 @@ pub static RULES: &[&Rule] = &[
     &BINDING_NAME_TAKEN,
     &BINDING_UNBOUND,
     &BINDING_VALUE_UNUSABLE,
+    &INLINE_TERRAFORM_VALUE,
     &KEY_ARN_FOREIGN,
     &KEY_IS_ARN,
     &KEY_NOT_CANONICAL,

@@ -81,7 +81,8 @@ fn look<'o>(context: &Context<'_>, value: &'o Value, path: &Path<'o>, out: &mut 
         Value::Object(fields) => {
             for (field, value) in fields {
                 let path = path.field(field);
-                if is_looked_at(context.kind, path.steps()) {
+                let is_known_enough = context.kind.is_terraform() && says_enough(value);
+                if is_looked_at(context.kind, path.steps()) && !is_known_enough {
                     look(context, value, &path, out);
                 }
             }
@@ -109,6 +110,12 @@ fn look<'o>(context: &Context<'_>, value: &'o Value, path: &Path<'o>, out: &mut 
     }
 }
 
+/// Whether an expression of Terraform says what rules ask: a key that the configuration itself makes is the
+/// customer's own. Whether it is one of those that the policy names, the `kms-` rules say.
+fn says_enough(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with("${aws_kms_key.") || text.starts_with("${aws_kms_alias."))
+}
+
 /// Whether rules look at a field. Templates that the operators themselves fill in, with values, never with
 /// names of secrets, are not what is meant here.
 fn is_looked_at(kind: Kind, path: &[Step<'_>]) -> bool {
@@ -124,6 +131,14 @@ fn is_looked_at(kind: Kind, path: &[Step<'_>]) -> bool {
             || last.starts_with("vault.hashicorp.com/")
                 && !last.starts_with("vault.hashicorp.com/agent-inject-template")
                 && !last.starts_with("vault.hashicorp.com/agent-inject-command");
+    }
+    if kind.is_terraform() {
+        // Values are not looked at, of tags only the keys; a function is one, whatever its ARN.
+        return !matches!(
+            (name(0), name(1)),
+            ("apiVersion" | "kind" | "metadata" | "version" | "value" | "value_wo" | "insecure_value", _)
+                | ("rotation", "rotation_lambda_arn")
+        ) && !(name(0) == "tags" && path.len() > 1);
     }
     match (name(0), name(1)) {
         ("metadata", "annotations" | "managedFields") | ("status", _) => return false,

@@ -109,4 +109,6 @@ pub struct ManagedSecret<'o> {
     pub deletion: Option<Deletion<'o>>,
     /// The keys of its tags; `None` where the maker can't say them.
     pub tags: Option<Placed<'o, Vec<Cow<'o, str>>>>,
+    /// Where the object holds its value in plain text. The place alone: facts are printed.
+    pub inline_value: Option<Path<'o>>,
 }

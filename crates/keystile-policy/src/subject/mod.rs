@@ -7,6 +7,7 @@ pub mod managed;
 pub mod reference;
 pub mod refresh;
 pub mod store;
+mod terraform;
 
 use serde_json::Value;
 
@@ -51,6 +52,8 @@ impl<'o> Subject<'o> {
             crate::Kind::SecretStore | crate::Kind::ClusterSecretStore => {
                 subject.store = Some(Box::new(store::StoreFacts::read(object)));
             }
+            crate::Kind::TerraformSecret => terraform::read_secret(object, &mut subject),
+            crate::Kind::TerraformParameter => terraform::read_parameter(object, &mut subject),
             // Filled in kind by kind.
             _ => {}
         }

@@ -11,6 +11,10 @@ use crate::review::RefusalReason;
 /// What is answered when the budget is spent.
 pub(super) const NO_ROOM: &str = "keystile holds as many requests as it may: try again shortly";
 
+/// How many times the largest body is taken and thrown away, behind one that is too large. The API
+/// server reads requests of up to 3 MiB, so a review of old and new object stays well below.
+const DISCARDED: usize = 4;
+
 /// A body that was read.
 pub(super) struct Whole {
     pub(super) bytes: Vec<u8>,
@@ -57,7 +61,7 @@ pub(super) async fn read(
                 limits.max_body_bytes
             );
             drop(held);
-            discard(body, limits.max_body_bytes, deadline).await;
+            discard(body, limits.max_body_bytes.saturating_mul(DISCARDED), deadline).await;
             return Err(Part { bytes, reason: RefusalReason::TooLarge, message });
         }
         if !held.add(data.len()) {

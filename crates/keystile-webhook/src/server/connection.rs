@@ -36,6 +36,9 @@ const HTTP2_STREAM_WINDOW: u32 = 256 * 1024;
 const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// How long a connection that is told to close may take for it, when nothing is in flight.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
+/// The same for one whose place is taken: with many newcomers there would soon be more that close
+/// than may be open.
+const EVICTION_GRACE: Duration = Duration::from_millis(200);
 
 /// Where the server stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,25 +149,25 @@ async fn watch_over<C: Graceful>(
     // An error means that the server is gone, which ends in the same way.
     let mut closing = pin!(async move { phases.wait_for(|phase| *phase == Phase::Closing).await.map(drop) });
     let (header_timeout, idle_timeout) = (limited.limits.header_timeout, limited.limits.idle_timeout);
-    let reason = loop {
+    let (reason, grace) = loop {
         let check = match member.activity.state().next(Instant::now(), header_timeout, idle_timeout) {
             Next::Check(at) => at,
             Next::CutSlow => return Some("slow-head"),
-            Next::CloseIdle => break Some("idle"),
+            Next::CloseIdle => break (Some("idle"), CLOSING_GRACE),
         };
         tokio::select! {
             // Whatever it ended with concerns the client alone, and was answered where it could be.
             _ = connection.as_mut() => return None,
             () = tokio::time::sleep_until(check) => {}
-            () = member.evicted.notified() => break None,
-            _ = closing.as_mut() => break Some("shutdown"),
+            () = member.evicted.notified() => break (None, EVICTION_GRACE),
+            _ = closing.as_mut() => break (Some("shutdown"), CLOSING_GRACE),
         }
     };
     connection.as_mut().graceful_shutdown();
     loop {
         tokio::select! {
             _ = connection.as_mut() => return reason,
-            () = tokio::time::sleep(CLOSING_GRACE) => {
+            () = tokio::time::sleep(grace) => {
                 if member.activity.state().in_flight == 0 {
                     return reason;
                 }

@@ -59,9 +59,9 @@ impl ServingCertificate {
         self.current.store(Some(Arc::new(certificate)));
     }
 
-    /// What was found can't be served: goes on with the one before.
+    /// What was found can't be served, or nothing could be looked for: goes on with the one before.
     pub fn keep(&self, reason: &dyn std::fmt::Display) {
-        tracing::error!(%reason, "the certificate that was found can't be served, the one before is kept");
+        tracing::error!(%reason, "no newer certificate can be served, the one before is kept");
         self.metrics.kept();
     }
 

@@ -1,11 +1,12 @@
 //! Files and folders to documents: which files are read, how, and what was left out.
 //!
 //! In a folder, files that ignore files name are left out, hidden ones are not; a file is taken by its
-//! name (`.yaml`, `.yml`, `.json`). A file that is named itself is always read.
+//! name (`.yaml`, `.yml`, `.json`, `.tf`, `.tf.json`). A file that is named itself is always read.
+//! Terraform's files are read as what they are together: one module a folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ignore::WalkBuilder;
 use rayon::prelude::*;
@@ -13,6 +14,7 @@ use rayon::prelude::*;
 use crate::document::{Document, Format, read};
 use crate::list;
 use crate::source::{Position, Source, Span};
+use crate::terraform;
 use crate::unreadable::{Unreadable, Why};
 
 /// Bytes of a file that are read; etcd takes no object over 1.5 MiB, and a bundle of every definition of a
@@ -63,7 +65,7 @@ pub struct Gap {
     /// Another place that belongs to it.
     pub also: Option<Position>,
     /// What can't be read, in a word: `syntax`, `duplicate_key`, `ambiguous`, `template`, `budget`,
-    /// `unreadable_file`.
+    /// `unreadable_file`; of Terraform also `unresolved`.
     pub kind: &'static str,
     /// What is wrong, and the cure.
     pub message: String,
@@ -101,6 +103,8 @@ pub struct Files {
     pub read: usize,
     /// How many were left out on purpose, and why.
     pub skipped: BTreeMap<Skipped, usize>,
+    /// Terraform's files, until they are read together.
+    terraform: Vec<Arc<Source>>,
 }
 
 /// How folders are walked.
@@ -117,11 +121,13 @@ pub fn read_paths(paths: &[PathBuf], walk: Walk) -> Files {
     let mut listed: Vec<Listed> = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            listed.push(Listed { path: path.clone(), format: Format::Yaml, is_named: true });
+            listed.push(Listed { path: path.clone(), format: Some(Format::Yaml), is_named: true });
         } else if path.is_dir() {
             list_folder(path, walk, &mut listed, &mut files);
         } else {
-            let format = Format::of_name(&path.to_string_lossy()).unwrap_or(Format::Yaml);
+            let name = path.to_string_lossy();
+            let is_terraform = terraform::is_terraform(&name);
+            let format = (!is_terraform).then(|| Format::of_name(&name).unwrap_or(Format::Yaml));
             listed.push(Listed { path: path.clone(), format, is_named: true });
         }
     }
@@ -132,6 +138,9 @@ pub fn read_paths(paths: &[PathBuf], walk: Walk) -> Files {
     for part in parts {
         files.add(part);
     }
+    let made = terraform::read(&std::mem::take(&mut files.terraform));
+    files.documents.extend(made.documents);
+    files.gaps.extend(made.gaps);
     files
 }
 
@@ -140,6 +149,7 @@ impl Files {
         self.documents.extend(other.documents);
         self.gaps.extend(other.gaps);
         self.read += other.read;
+        self.terraform.extend(other.terraform);
         for (why, count) in other.skipped {
             *self.skipped.entry(why).or_default() += count;
         }
@@ -157,7 +167,8 @@ impl Files {
 
 struct Listed {
     path: PathBuf,
-    format: Format,
+    /// `None` = Terraform's.
+    format: Option<Format>,
     is_named: bool,
 }
 
@@ -174,16 +185,10 @@ fn list_folder(folder: &Path, walk: Walk, listed: &mut Vec<Listed>, files: &mut 
         .require_git(false)
         .follow_links(false)
         .sort_by_file_name(std::ffi::OsStr::cmp);
-    let is_repository = Arc::new(Mutex::new(0_usize));
-    builder.filter_entry({
-        let left_out = Arc::clone(&is_repository);
-        move |entry| {
-            let is_git = entry.file_name() == ".git" && entry.file_type().is_some_and(|kind| kind.is_dir());
-            if is_git {
-                *left_out.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            }
-            !is_git
-        }
+    // What git and `terraform init` keep for themselves.
+    builder.filter_entry(|entry| {
+        let is_own = entry.file_name() == ".git" || entry.file_name() == ".terraform";
+        !(is_own && entry.file_type().is_some_and(|kind| kind.is_dir()))
     });
     for entry in builder.build() {
         let entry = match entry {
@@ -195,11 +200,16 @@ fn list_folder(folder: &Path, walk: Walk, listed: &mut Vec<Listed>, files: &mut 
         };
         let Some(kind) = entry.file_type().filter(|kind| !kind.is_dir()) else { continue };
         let path = entry.into_path();
-        match Format::of_name(&path.to_string_lossy()) {
-            None => files.skip(Skipped::OtherName),
-            Some(_) if kind.is_symlink() => files.skip(Skipped::SymbolicLink),
-            Some(_) if !kind.is_file() => files.gap(&path, "it is a pipe, socket or device".to_owned()),
-            Some(format) => listed.push(Listed { path, format, is_named: false }),
+        let name = path.to_string_lossy();
+        let format = if terraform::is_terraform(&name) { None } else { Format::of_name(&name) };
+        if format.is_none() && !terraform::is_terraform(&name) {
+            files.skip(Skipped::OtherName);
+        } else if kind.is_symlink() {
+            files.skip(Skipped::SymbolicLink);
+        } else if !kind.is_file() {
+            files.gap(&path, "it is a pipe, socket or device".to_owned());
+        } else {
+            listed.push(Listed { path, format, is_named: false });
         }
     }
 }
@@ -222,8 +232,12 @@ fn read_file(file: &Listed) -> Files {
         }
     };
     files.read = 1;
-    let mut found = read(&source, file.format);
-    if file.format == Format::Json && found.iter().any(Result::is_err) {
+    let Some(format) = file.format else {
+        files.terraform.push(source);
+        return files;
+    };
+    let mut found = read(&source, format);
+    if format == Format::Json && found.iter().any(Result::is_err) {
         // kubectl tries YAML where a text that begins like JSON is none.
         let as_yaml = read(&source, Format::Yaml);
         let is_template = matches!(found.as_slice(), [.., Err(Unreadable { why: Why::Template(_), .. })]);

@@ -146,7 +146,7 @@ mod tests {
     fn a_first_page_and_other_answers_are_refused_with_their_place() {
         for (text, expected) in [
             ("{\"SecretList\": [],\n \"NextToken\": \"x\"}", "i.json:2:15: the list goes on"),
-            ("{\"SecretList\": {}}", "i.json:1:16: a list is expected"),
+            ("{\"SecretList\": {}}", "i.json:1:2: a list is expected"),
             ("{\"SecretList\": [{\"Name\": \"x\"}]}", "i.json:1:17: this is no secret"),
             ("{\"Name\": \"x\", \"ARN\": \"y\", \"CreatedDate\": \"today\"}", "i.json:1:42: a time is expected"),
             ("{", "i.json:1:1: not JSON"),

@@ -16,6 +16,7 @@ pub mod json;
 pub mod list;
 pub mod places;
 pub mod source;
+pub mod terraform;
 
 pub mod unreadable;
 pub mod yaml;

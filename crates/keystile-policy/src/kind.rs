@@ -31,6 +31,8 @@ pub enum Kind {
     Workload,
     /// Terraform's `aws_secretsmanager_secret`, with the rotation and version that belong to it. Files only.
     TerraformSecret,
+    /// Terraform's `aws_secretsmanager_secret_version` of a secret that is elsewhere. Files only.
+    TerraformVersion,
     /// Terraform's `aws_ssm_parameter`. Files only.
     TerraformParameter,
 }
@@ -73,6 +75,7 @@ pub fn recognise(group: &str, version: &str, kind: &str) -> Recognised {
         (INFRA_OPERATOR, "SecretsManagerSecret") => (Kind::SecretsManagerSecret, &["v1alpha1"]),
         (INFRA_OPERATOR, "AWSProvider") => (Kind::AwsProvider, &["v1alpha1"]),
         (TERRAFORM, "aws_secretsmanager_secret") => (Kind::TerraformSecret, &["v1"]),
+        (TERRAFORM, "aws_secretsmanager_secret_version") => (Kind::TerraformVersion, &["v1"]),
         (TERRAFORM, "aws_ssm_parameter") => (Kind::TerraformParameter, &["v1"]),
         (KEYSTILE, "SecretPolicy") => (Kind::SecretPolicy, &["v1alpha1"]),
         ("", "Namespace") => (Kind::Namespace, &["v1"]),
@@ -104,6 +107,6 @@ impl Kind {
     /// Whether it is Terraform's: its settings are judged whoever it is for, its name where that is said.
     #[must_use]
     pub fn is_terraform(self) -> bool {
-        matches!(self, Self::TerraformSecret | Self::TerraformParameter)
+        matches!(self, Self::TerraformSecret | Self::TerraformVersion | Self::TerraformParameter)
     }
 }

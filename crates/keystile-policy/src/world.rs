@@ -235,7 +235,11 @@ impl Snapshot {
             | Kind::SecretsManagerSecret => {
                 self.objects.push(StoredObject { kind, namespace, name, object });
             }
-            Kind::Workload | Kind::SecretPolicy | Kind::TerraformSecret | Kind::TerraformParameter => {}
+            Kind::Workload
+            | Kind::SecretPolicy
+            | Kind::TerraformSecret
+            | Kind::TerraformVersion
+            | Kind::TerraformParameter => {}
         }
     }
 

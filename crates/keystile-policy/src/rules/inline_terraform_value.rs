@@ -4,6 +4,7 @@ use super::Rule;
 use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
+use crate::subject::terraform;
 use crate::violation::Violation;
 
 /// See the rule's texts.
@@ -15,17 +16,19 @@ pub static INLINE_TERRAFORM_VALUE: Rule = Rule {
     instead: "Generate it (`random_password`, write-only `secret_string_wo` from an ephemeral resource), or set it outside of Terraform.",
     references: &["https://developer.hashicorp.com/terraform/language/manage-sensitive-data"],
     default_action: Action::Deny,
-    kinds: &[Kind::TerraformSecret, Kind::TerraformParameter],
+    kinds: &[Kind::TerraformSecret, Kind::TerraformVersion, Kind::TerraformParameter],
     check,
 };
 
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
-    for path in context.subject.managed.iter().filter_map(|secret| secret.inline_value.as_ref()) {
+    let managed = context.subject.managed.iter().filter_map(|secret| secret.inline_value.clone());
+    let of_version = terraform::value_of_version(context.object).filter(|_| context.kind == Kind::TerraformVersion);
+    for path in managed.chain(of_version) {
         // Without the value: the answer ends in logs.
         out.push(
             Violation::new(
                 &INLINE_TERRAFORM_VALUE,
-                path,
+                &path,
                 path.to_string(),
                 "the value of the secret is written here in plain text",
             )

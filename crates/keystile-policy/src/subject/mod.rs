@@ -7,7 +7,7 @@ pub mod managed;
 pub mod reference;
 pub mod refresh;
 pub mod store;
-mod terraform;
+pub(crate) mod terraform;
 
 use serde_json::Value;
 

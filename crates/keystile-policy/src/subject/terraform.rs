@@ -40,11 +40,17 @@ pub(super) fn read_secret<'o>(object: &'o Value, subject: &mut Subject<'o>) {
             is_forced: Placed { path: Path::root(), setting: Setting::Absent },
         }),
         tags: Some(reader.tags()),
-        inline_value: ["secret_string", "secret_string_wo", "secret_binary"]
-            .iter()
-            .find_map(|field| reader.literal(Path::of(&["version", field]))),
+        inline_value: value_of_version(object),
     };
     subject.managed.push(secret);
+}
+
+/// Where a secret's version holds its value as a literal.
+pub(crate) fn value_of_version(object: &Value) -> Option<Path<'_>> {
+    let reader = Reader { object, faults: &mut Vec::new() };
+    ["secret_string", "secret_string_wo", "secret_binary"]
+        .iter()
+        .find_map(|field| reader.literal(Path::of(&["version", field])))
 }
 
 /// Reads an `aws_ssm_parameter`. One of type `String` is no secret; it is read for its literal alone.

@@ -1,17 +1,20 @@
 //! What a rule sees: the object as read, its binding, the policy, the world, and each reference with
 //! its store and effective key.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::binding::Binding;
+use crate::contain::Budget;
+use crate::contain::find::{self, FindVerdict};
 use crate::kind::Kind;
 use crate::policy::{Access, Grant, Policy, Provider, ProviderEntry};
 use crate::provider::{self, EffectiveKey, KeyFault};
-use crate::request::{Door, Request};
+use crate::request::Request;
+use crate::subject::refresh::Refresh;
 use crate::subject::store::StoreFacts;
 use crate::subject::{Names, Reference, StoreTarget, Subject};
 use crate::world::{Lookup, Query, StoreId, World};
@@ -41,6 +44,8 @@ pub struct Context<'c> {
     pub world: &'c dyn World,
     /// What the world could not answer.
     unanswered: RefCell<BTreeSet<Query>>,
+    /// What proofs may still cost.
+    budget: RefCell<Budget>,
 }
 
 /// A reference with its store and what the provider will be asked for.
@@ -51,6 +56,8 @@ pub struct Resolved<'c> {
     pub store: Lookup<Arc<StoreFacts>>,
     /// The key; `None` where the store is not found, or the names are not one key.
     pub key: Option<Result<EffectiveKey<'c>, KeyFault>>,
+    /// What a search can find; looked at once, by the first rule that asks.
+    find: OnceCell<FindVerdict>,
 }
 
 impl<'c> Context<'c> {
@@ -80,6 +87,7 @@ impl<'c> Context<'c> {
             resolved: Vec::with_capacity(subject.references.len()),
             world,
             unanswered: RefCell::default(),
+            budget: RefCell::default(),
         };
         // Most references of an object go through the same store: it is looked up once.
         let mut last: Option<(&StoreTarget<'_>, Lookup<Arc<StoreFacts>>)> = None;
@@ -95,7 +103,7 @@ impl<'c> Context<'c> {
                 _ => None,
             };
             last = Some((&reference.store, store.clone()));
-            context.resolved.push(Resolved { reference, store, key });
+            context.resolved.push(Resolved { reference, store, key, find: OnceCell::new() });
         }
         context
     }
@@ -200,11 +208,16 @@ impl<'c> Context<'c> {
         })
     }
 
-    /// Whether `text` holds a template that nobody has filled in: Helm's and Kustomize's sources have
-    /// them, what the API server gets has none.
+    /// When the object reads again, where it reads remote secrets at all: what only generates values may
+    /// do so once.
     #[must_use]
-    pub fn is_template(&self, text: &str) -> bool {
-        self.request.door == Door::Offline && (text.contains("{{") || text.contains("${"))
+    pub fn refresh(&self) -> Option<&'c Refresh<'c>> {
+        self.subject.refresh.as_ref().filter(|_| !self.subject.references.is_empty())
+    }
+
+    /// What is known of a reference that is a search ([`Names::Find`]).
+    pub fn find<'r>(&self, resolved: &'r Resolved<'_>) -> &'r FindVerdict {
+        resolved.find.get_or_init(|| find::verdict(self, resolved, &mut self.budget.borrow_mut()))
     }
 
     /// The grants that were looked at, as a message shows them.

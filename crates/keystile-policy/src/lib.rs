@@ -20,6 +20,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod binding;
+pub mod contain;
 pub mod context;
 pub mod engine;
 pub mod field_path;

@@ -27,7 +27,7 @@ pub const SECRETS_MANAGER: Grammar = Grammar { punctuation: "/_+=.@-", max_lengt
 pub const PARAMETER_STORE: Grammar = Grammar { punctuation: "/_.-", max_length: 1011, max_levels: 15 };
 
 /// Vault takes almost anything; these are the characters that no client or proxy on the way escapes.
-pub const VAULT: Grammar = Grammar { punctuation: "/_+=.@-", max_length: 512, max_levels: usize::MAX };
+pub const VAULT: Grammar = Grammar { punctuation: "/_+=.@:~,-", max_length: 512, max_levels: usize::MAX };
 
 /// GCP Secret Manager. Source: its REST reference, `projects.secrets.create`, `secretId`.
 pub const GCP: Grammar = Grammar { punctuation: "_-", max_length: 255, max_levels: 1 };

@@ -33,9 +33,6 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             KeyFault::ArnBehindPrefix => "is an ARN, and the store puts its prefix before it",
             KeyFault::ForeignArn(_) | KeyFault::ProviderNotJudged(_) => continue,
         };
-        if context.is_template(key) {
-            continue;
-        }
         out.push(
             Violation::new(
                 &KEY_NOT_CANONICAL,

@@ -113,7 +113,7 @@ fn ungrantable(context: &Context<'_>, resolved: &Resolved<'_>, fault: &KeyFault,
         KeyFault::ProviderNotJudged(_) => &STORE_NOT_GRANTED,
     };
     let Names::Key(key) = resolved.reference.names else { return };
-    if context.policy.action(rule, context.env()) == Action::Deny || context.is_template(key) {
+    if context.policy.action(rule, context.env()) == Action::Deny {
         return;
     }
     out.push(Violation::new(

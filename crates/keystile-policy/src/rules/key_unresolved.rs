@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
 use crate::shown::Shown;
-use crate::subject::{Names, StoreTarget};
+use crate::subject::StoreTarget;
 use crate::violation::Violation;
 use crate::world::Lookup;
 
@@ -25,13 +25,6 @@ pub static KEY_UNRESOLVED: Rule = Rule {
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
     for resolved in &context.resolved {
         let path = &resolved.reference.path;
-        if let Names::Key(key) = resolved.reference.names
-            && context.is_template(key)
-        {
-            let message = format!("{} is a template that is not filled in", Shown(key));
-            let violation = Violation::new(&KEY_UNRESOLVED, path, key, message).cure("check the rendered output");
-            out.push(violation.not_evaluated());
-        }
         let violation = match (&resolved.reference.store, &resolved.store) {
             (StoreTarget::Missing, _) => {
                 Violation::new(&KEY_UNRESOLVED, path, "", "no store is named for this reference")

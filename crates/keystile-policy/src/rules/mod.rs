@@ -6,6 +6,11 @@ mod binding_label_changed;
 mod binding_name_taken;
 mod binding_unbound;
 mod binding_value_unusable;
+mod find_negated;
+mod find_not_judged;
+mod find_not_proved;
+mod find_tags_alone;
+mod find_unbounded;
 mod inline_terraform_value;
 mod key_arn_foreign;
 mod key_is_arn;
@@ -17,7 +22,12 @@ mod object_unparsable;
 pub(crate) mod object_unrendered;
 mod policy_invalid;
 mod policy_questionable;
+mod refresh_closed_window;
+mod refresh_immutable_target;
+mod refresh_once_only;
+mod refresh_too_rare;
 mod store_not_granted;
+mod version_pinned;
 
 use crate::context::Context;
 use crate::judgement::Action;
@@ -29,6 +39,11 @@ pub use binding_label_changed::BINDING_LABEL_CHANGED;
 pub use binding_name_taken::BINDING_NAME_TAKEN;
 pub use binding_unbound::BINDING_UNBOUND;
 pub use binding_value_unusable::BINDING_VALUE_UNUSABLE;
+pub use find_negated::FIND_NEGATED;
+pub use find_not_judged::FIND_NOT_JUDGED;
+pub use find_not_proved::FIND_NOT_PROVED;
+pub use find_tags_alone::FIND_TAGS_ALONE;
+pub use find_unbounded::FIND_UNBOUNDED;
 pub use inline_terraform_value::INLINE_TERRAFORM_VALUE;
 pub use key_arn_foreign::KEY_ARN_FOREIGN;
 pub use key_is_arn::KEY_IS_ARN;
@@ -40,7 +55,12 @@ pub use object_unparsable::OBJECT_UNPARSABLE;
 pub use object_unrendered::OBJECT_UNRENDERED;
 pub use policy_invalid::POLICY_INVALID;
 pub use policy_questionable::POLICY_QUESTIONABLE;
+pub use refresh_closed_window::REFRESH_CLOSED_WINDOW;
+pub use refresh_immutable_target::REFRESH_IMMUTABLE_TARGET;
+pub use refresh_once_only::REFRESH_ONCE_ONLY;
+pub use refresh_too_rare::REFRESH_TOO_RARE;
 pub use store_not_granted::STORE_NOT_GRANTED;
+pub use version_pinned::VERSION_PINNED;
 
 /// A rule.
 #[derive(Debug)]
@@ -90,6 +110,11 @@ pub static RULES: &[&Rule] = &[
     &BINDING_NAME_TAKEN,
     &BINDING_UNBOUND,
     &BINDING_VALUE_UNUSABLE,
+    &FIND_NEGATED,
+    &FIND_NOT_JUDGED,
+    &FIND_NOT_PROVED,
+    &FIND_TAGS_ALONE,
+    &FIND_UNBOUNDED,
     &INLINE_TERRAFORM_VALUE,
     &KEY_ARN_FOREIGN,
     &KEY_IS_ARN,
@@ -101,7 +126,12 @@ pub static RULES: &[&Rule] = &[
     &OBJECT_UNRENDERED,
     &POLICY_INVALID,
     &POLICY_QUESTIONABLE,
+    &REFRESH_CLOSED_WINDOW,
+    &REFRESH_IMMUTABLE_TARGET,
+    &REFRESH_ONCE_ONLY,
+    &REFRESH_TOO_RARE,
     &STORE_NOT_GRANTED,
+    &VERSION_PINNED,
 ];
 
 /// The rule with this id.

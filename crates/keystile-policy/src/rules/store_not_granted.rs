@@ -8,7 +8,7 @@ use crate::kind::Kind;
 use crate::provider::{self, Misfit};
 use crate::shown::Shown;
 use crate::subject::StoreTarget;
-use crate::subject::store::{StoreFacts, StoreKind};
+use crate::subject::store::{StoreFacts, StoreKind, StoreProvider};
 use crate::violation::Violation;
 use crate::world::Lookup;
 
@@ -40,7 +40,7 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
         };
         if let Some(misfit) = provider::fits_none(store, &context.policy.providers, env) {
             let fields: Vec<&str> = misfit.field.split('.').collect();
-            out.push(violation(Path::of(&fields), "the store", &misfit));
+            out.push(violation(Path::of(&fields), "the store", store, &misfit));
         }
         return;
     }
@@ -57,15 +57,18 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
         last = Some(store);
         let Some(misfit) = provider::fits_none(store, &context.policy.providers, context.env()) else { continue };
         let name = format!("{} {}", store.id.kind.as_str(), Shown(&store.id.name));
-        let violation = violation(path, &name, &misfit);
+        let violation = violation(path, &name, store, &misfit);
         if !out.iter().any(|other| other.is_same(&violation)) {
             out.push(violation);
         }
     }
 }
 
-fn violation(path: impl Into<FieldPath>, store: &str, misfit: &Misfit<'_>) -> Violation {
+fn violation(path: impl Into<FieldPath>, store: &str, facts: &StoreFacts, misfit: &Misfit<'_>) -> Violation {
     let message = match misfit.value {
+        why if matches!(facts.provider, StoreProvider::Unreadable(_)) => {
+            format!("what {store} would do can't be said: {}", Shown(why))
+        }
         "" => format!("{store} fits no provider of the policy: its {} is not written", misfit.field),
         value => format!("{store} fits no provider of the policy: its {} is {}", misfit.field, Shown(value)),
     };

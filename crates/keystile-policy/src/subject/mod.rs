@@ -3,6 +3,7 @@
 //! Reading is the only place that knows the shapes of the kinds; rules see what was read. A value of
 //! the wrong type is never skipped: it is a [`Fault`].
 
+pub mod cron;
 pub mod managed;
 pub mod reference;
 pub mod refresh;

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::refresh::{Refresh, SyncWindows};
+use super::refresh::{Refresh, SyncWindows, go_duration};
 use super::store::StoreKind;
 use super::{Fault, Subject};
 use crate::field_path::Path;
@@ -120,8 +120,20 @@ pub fn read_external_secret_spec<'o>(spec: Option<&'o Value>, base: &Path<'o>, s
         match field.as_str() {
             "data" => reader.list(value, &path, |reader, entry, path| reader.data(entry, &path, &default)),
             "dataFrom" => reader.list(value, &path, |reader, entry, path| reader.data_from(entry, &path, &default)),
-            "refreshPolicy" => found.policy = reader.text(value, &path),
-            "refreshInterval" => found.interval = reader.text(value, &path),
+            "refreshPolicy" => {
+                found.policy = reader.text(value, &path);
+                if !matches!(found.policy, None | Some("" | "Periodic" | "CreatedOnce" | "OnChange")) {
+                    let message = "is none of Periodic, CreatedOnce, OnChange".to_owned();
+                    reader.faults.push(Fault { path: path.into(), message });
+                }
+            }
+            "refreshInterval" => {
+                found.interval = reader.text(value, &path);
+                if found.interval.is_some_and(|text| go_duration(text).is_none()) {
+                    let message = "is no duration, as 1h30m is".to_owned();
+                    reader.faults.push(Fault { path: path.into(), message });
+                }
+            }
             "target" => {
                 let immutable = reader.map(value, &path).and_then(|target| target.get("immutable"));
                 found.is_target_immutable = immutable.is_some_and(|value| reader.flag(value, &path.field("immutable")));

@@ -22,6 +22,20 @@ pub struct Refresh<'o> {
     pub windows: Option<SyncWindows<'o>>,
 }
 
+impl Refresh<'_> {
+    /// Whether it reads again after an interval.
+    #[must_use]
+    pub fn is_periodic(&self) -> bool {
+        !matches!(self.policy, Some("CreatedOnce" | "OnChange"))
+    }
+
+    /// The interval; one that can't be read is a fault of its own, and counts as the default here.
+    #[must_use]
+    pub fn every(&self) -> Duration {
+        self.interval.and_then(go_duration).unwrap_or(DEFAULT_INTERVAL)
+    }
+}
+
 /// `syncWindows`: when it may not read, or only may.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncWindows<'o> {

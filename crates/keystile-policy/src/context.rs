@@ -110,16 +110,51 @@ impl<'c> Context<'c> {
 
     /// Looks a store up; what is not known is noted as unanswered.
     pub fn store(&self, target: &StoreTarget<'_>) -> Lookup<Arc<StoreFacts>> {
+        if let StoreTarget::AwsProvider { namespace, name, .. } = target {
+            return self.aws_provider(namespace.unwrap_or(self.namespace), name);
+        }
         let StoreTarget::Named { kind, name, .. } = target else { return Lookup::Absent };
         let found = self.world.store(*kind, self.namespace, name);
         if found == Lookup::Unknown {
             let namespace = match kind {
                 crate::subject::store::StoreKind::SecretStore => self.namespace,
                 crate::subject::store::StoreKind::ClusterSecretStore => "",
+                crate::subject::store::StoreKind::AwsProvider => return Lookup::Absent,
             };
             self.note(Query::Store(StoreId { kind: *kind, namespace: namespace.into(), name: (*name).into() }));
         }
         found
+    }
+
+    /// Looks an AWSProvider of the operator up, as the store that it is.
+    fn aws_provider(&self, namespace: &str, name: &str) -> Lookup<Arc<StoreFacts>> {
+        match self.world.aws_provider(namespace, name) {
+            Lookup::Found(object) => Lookup::Found(Arc::new(StoreFacts::of_aws_provider(&object, namespace, name))),
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unknown => {
+                self.note(Query::AwsProvider(namespace.to_owned(), name.to_owned()));
+                Lookup::Unknown
+            }
+        }
+    }
+
+    /// Whether KMS keys of an account may be used: one of `kms.accounts`, or of the providers' accounts
+    /// where the policy names none for keys.
+    #[must_use]
+    pub fn is_kms_account(&self, account: &str) -> bool {
+        let own = &self.policy.kms.accounts;
+        if !own.is_unsaid() {
+            return own.allows(self.env(), |allowed| allowed == account);
+        }
+        self.policy.providers.iter().any(|entry| has_account(&entry.provider, account, self.env()))
+    }
+
+    /// Whether a region is one of the AWS providers'.
+    #[must_use]
+    pub fn is_aws_region(&self, region: &str) -> bool {
+        self.policy.providers.iter().any(|entry| {
+            matches!(&entry.provider, Provider::Aws { regions, .. } if regions.allows(self.env(), |allowed| allowed == region))
+        })
     }
 
     /// Notes a question that the world could not answer.

@@ -8,6 +8,7 @@ pub mod arn;
 pub mod aws;
 pub mod canonical;
 pub mod flat;
+pub mod kms;
 pub mod vault;
 
 use std::borrow::Cow;

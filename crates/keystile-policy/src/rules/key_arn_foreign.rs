@@ -19,7 +19,13 @@ pub static KEY_ARN_FOREIGN: Rule = Rule {
     instead: "Name a secret of the store's own service, region and account, or use a store of the other one.",
     references: &["https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples_cross.html"],
     default_action: Action::Deny,
-    kinds: &[Kind::ExternalSecret, Kind::ClusterExternalSecret, Kind::PushSecret, Kind::ClusterPushSecret],
+    kinds: &[
+        Kind::ExternalSecret,
+        Kind::ClusterExternalSecret,
+        Kind::PushSecret,
+        Kind::ClusterPushSecret,
+        Kind::SecretsManagerSecret,
+    ],
     check,
 };
 

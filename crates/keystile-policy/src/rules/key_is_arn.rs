@@ -17,7 +17,13 @@ pub static KEY_IS_ARN: Rule = Rule {
     instead: "Write the name. Where ARNs are needed, `key-is-arn: allow` judges service, account, region and every name that the ARN can mean.",
     references: &["https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen"],
     default_action: Action::Deny,
-    kinds: &[Kind::ExternalSecret, Kind::ClusterExternalSecret, Kind::PushSecret, Kind::ClusterPushSecret],
+    kinds: &[
+        Kind::ExternalSecret,
+        Kind::ClusterExternalSecret,
+        Kind::PushSecret,
+        Kind::ClusterPushSecret,
+        Kind::SecretsManagerSecret,
+    ],
     check,
 };
 

@@ -21,7 +21,13 @@ pub static KEY_NOT_CANONICAL: Rule = Rule {
         "https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html",
     ],
     default_action: Action::Deny,
-    kinds: &[Kind::ExternalSecret, Kind::ClusterExternalSecret, Kind::PushSecret, Kind::ClusterPushSecret],
+    kinds: &[
+        Kind::ExternalSecret,
+        Kind::ClusterExternalSecret,
+        Kind::PushSecret,
+        Kind::ClusterPushSecret,
+        Kind::SecretsManagerSecret,
+    ],
     check,
 };
 

@@ -46,7 +46,9 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             )
             .cure("hand the store in, as a file of the same run or with --world")
             .not_evaluated(),
-            (StoreTarget::Named { .. }, Lookup::Found(_)) | (StoreTarget::ByLabel { .. }, _) => continue,
+            (StoreTarget::Named { .. }, Lookup::Found(_))
+            // An AWSProvider is `operator-provider-unknown`'s.
+            | (StoreTarget::ByLabel { .. } | StoreTarget::AwsProvider { .. }, _) => continue,
         };
         if !out.iter().any(|other| other.is_same(&violation)) {
             out.push(violation);

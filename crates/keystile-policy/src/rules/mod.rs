@@ -6,6 +6,9 @@ mod binding_label_changed;
 mod binding_name_taken;
 mod binding_unbound;
 mod binding_value_unusable;
+mod deletion_immediate;
+mod deletion_policy_absent;
+mod deletion_recovery_window;
 mod find_negated;
 mod find_not_judged;
 mod find_not_proved;
@@ -17,16 +20,37 @@ mod key_is_arn;
 mod key_not_canonical;
 mod key_outside_grant;
 mod key_unresolved;
+mod kms_key_aws_managed;
+mod kms_key_foreign;
+mod kms_key_malformed;
+mod kms_key_missing;
+mod kms_key_not_listed;
+mod kms_replica_key;
 mod object_unknown_version;
 mod object_unparsable;
 pub(crate) mod object_unrendered;
+mod operator_credentials;
+mod operator_endpoint;
+mod operator_outside_grant;
+mod operator_provider_foreign;
+mod operator_provider_unknown;
+mod operator_region;
+mod operator_secret_renamed;
 mod policy_invalid;
 mod policy_questionable;
 mod refresh_closed_window;
 mod refresh_immutable_target;
 mod refresh_once_only;
 mod refresh_too_rare;
+mod rotation_disabled;
+mod rotation_missing;
+mod rotation_no_function;
+mod rotation_schedule_unreadable;
+mod rotation_too_slow;
+mod rotation_two_schedules;
+mod rotation_unscheduled;
 mod store_not_granted;
+mod tag_missing;
 mod version_pinned;
 
 use crate::context::Context;
@@ -39,6 +63,9 @@ pub use binding_label_changed::BINDING_LABEL_CHANGED;
 pub use binding_name_taken::BINDING_NAME_TAKEN;
 pub use binding_unbound::BINDING_UNBOUND;
 pub use binding_value_unusable::BINDING_VALUE_UNUSABLE;
+pub use deletion_immediate::DELETION_IMMEDIATE;
+pub use deletion_policy_absent::DELETION_POLICY_ABSENT;
+pub use deletion_recovery_window::DELETION_RECOVERY_WINDOW;
 pub use find_negated::FIND_NEGATED;
 pub use find_not_judged::FIND_NOT_JUDGED;
 pub use find_not_proved::FIND_NOT_PROVED;
@@ -50,16 +77,37 @@ pub use key_is_arn::KEY_IS_ARN;
 pub use key_not_canonical::KEY_NOT_CANONICAL;
 pub use key_outside_grant::KEY_OUTSIDE_GRANT;
 pub use key_unresolved::KEY_UNRESOLVED;
+pub use kms_key_aws_managed::KMS_KEY_AWS_MANAGED;
+pub use kms_key_foreign::KMS_KEY_FOREIGN;
+pub use kms_key_malformed::KMS_KEY_MALFORMED;
+pub use kms_key_missing::KMS_KEY_MISSING;
+pub use kms_key_not_listed::KMS_KEY_NOT_LISTED;
+pub use kms_replica_key::KMS_REPLICA_KEY;
 pub use object_unknown_version::OBJECT_UNKNOWN_VERSION;
 pub use object_unparsable::OBJECT_UNPARSABLE;
 pub use object_unrendered::OBJECT_UNRENDERED;
+pub use operator_credentials::OPERATOR_CREDENTIALS;
+pub use operator_endpoint::OPERATOR_ENDPOINT;
+pub use operator_outside_grant::OPERATOR_OUTSIDE_GRANT;
+pub use operator_provider_foreign::OPERATOR_PROVIDER_FOREIGN;
+pub use operator_provider_unknown::OPERATOR_PROVIDER_UNKNOWN;
+pub use operator_region::OPERATOR_REGION;
+pub use operator_secret_renamed::OPERATOR_SECRET_RENAMED;
 pub use policy_invalid::POLICY_INVALID;
 pub use policy_questionable::POLICY_QUESTIONABLE;
 pub use refresh_closed_window::REFRESH_CLOSED_WINDOW;
 pub use refresh_immutable_target::REFRESH_IMMUTABLE_TARGET;
 pub use refresh_once_only::REFRESH_ONCE_ONLY;
 pub use refresh_too_rare::REFRESH_TOO_RARE;
+pub use rotation_disabled::ROTATION_DISABLED;
+pub use rotation_missing::ROTATION_MISSING;
+pub use rotation_no_function::ROTATION_NO_FUNCTION;
+pub use rotation_schedule_unreadable::ROTATION_SCHEDULE_UNREADABLE;
+pub use rotation_too_slow::ROTATION_TOO_SLOW;
+pub use rotation_two_schedules::ROTATION_TWO_SCHEDULES;
+pub use rotation_unscheduled::ROTATION_UNSCHEDULED;
 pub use store_not_granted::STORE_NOT_GRANTED;
+pub use tag_missing::TAG_MISSING;
 pub use version_pinned::VERSION_PINNED;
 
 /// A rule.
@@ -110,6 +158,9 @@ pub static RULES: &[&Rule] = &[
     &BINDING_NAME_TAKEN,
     &BINDING_UNBOUND,
     &BINDING_VALUE_UNUSABLE,
+    &DELETION_IMMEDIATE,
+    &DELETION_POLICY_ABSENT,
+    &DELETION_RECOVERY_WINDOW,
     &FIND_NEGATED,
     &FIND_NOT_JUDGED,
     &FIND_NOT_PROVED,
@@ -121,16 +172,37 @@ pub static RULES: &[&Rule] = &[
     &KEY_NOT_CANONICAL,
     &KEY_OUTSIDE_GRANT,
     &KEY_UNRESOLVED,
+    &KMS_KEY_AWS_MANAGED,
+    &KMS_KEY_FOREIGN,
+    &KMS_KEY_MALFORMED,
+    &KMS_KEY_MISSING,
+    &KMS_KEY_NOT_LISTED,
+    &KMS_REPLICA_KEY,
     &OBJECT_UNKNOWN_VERSION,
     &OBJECT_UNPARSABLE,
     &OBJECT_UNRENDERED,
+    &OPERATOR_CREDENTIALS,
+    &OPERATOR_ENDPOINT,
+    &OPERATOR_OUTSIDE_GRANT,
+    &OPERATOR_PROVIDER_FOREIGN,
+    &OPERATOR_PROVIDER_UNKNOWN,
+    &OPERATOR_REGION,
+    &OPERATOR_SECRET_RENAMED,
     &POLICY_INVALID,
     &POLICY_QUESTIONABLE,
     &REFRESH_CLOSED_WINDOW,
     &REFRESH_IMMUTABLE_TARGET,
     &REFRESH_ONCE_ONLY,
     &REFRESH_TOO_RARE,
+    &ROTATION_DISABLED,
+    &ROTATION_MISSING,
+    &ROTATION_NO_FUNCTION,
+    &ROTATION_SCHEDULE_UNREADABLE,
+    &ROTATION_TOO_SLOW,
+    &ROTATION_TWO_SCHEDULES,
+    &ROTATION_UNSCHEDULED,
     &STORE_NOT_GRANTED,
+    &TAG_MISSING,
     &VERSION_PINNED,
 ];
 

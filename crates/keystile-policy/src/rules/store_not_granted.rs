@@ -35,7 +35,7 @@ pub static STORE_NOT_GRANTED: Rule = Rule {
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
     if let Some(store) = &context.subject.store {
         let env = match store.id.kind {
-            StoreKind::SecretStore => context.env(),
+            StoreKind::SecretStore | StoreKind::AwsProvider => context.env(),
             StoreKind::ClusterSecretStore => context.policy.stores.cluster.as_ref().and_then(|own| own.env.as_deref()),
         };
         if let Some(misfit) = provider::fits_none(store, &context.policy.providers, env) {

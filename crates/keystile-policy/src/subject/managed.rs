@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use crate::field_path::Path;
+use crate::shown::Shown;
 
 /// A setting as the object has it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -111,4 +112,65 @@ pub struct ManagedSecret<'o> {
     pub tags: Option<Placed<'o, Vec<Cow<'o, str>>>>,
     /// Where the object holds its value in plain text. The place alone: facts are printed.
     pub inline_value: Option<Path<'o>>,
+}
+
+impl<T> Placed<'_, T> {
+    /// What is written, where it is known only later.
+    pub fn undecidable(&self) -> Option<&str> {
+        match &self.setting {
+            Setting::Undecidable(text) => Some(text),
+            Setting::Absent | Setting::Is(_) => None,
+        }
+    }
+}
+
+impl ManagedSecret<'_> {
+    /// The secret's name, as a message shows it.
+    #[must_use]
+    pub fn name_shown(&self) -> String {
+        match &self.name.setting {
+            Setting::Is(name) => Shown(name).to_string(),
+            Setting::Undecidable(text) => Shown(text).to_string(),
+            Setting::Absent => "the secret".to_owned(),
+        }
+    }
+
+    /// The KMS keys that are known, of the secret and its copies, with their places.
+    pub fn kms_keys(&self) -> impl Iterator<Item = (&Path<'_>, &str)> {
+        let of_copies = self.replicas.iter().map(|replica| (&replica.path, &replica.kms_key));
+        std::iter::once((&self.kms_key.path, &self.kms_key.setting))
+            .chain(of_copies)
+            .filter_map(|(path, key)| Some((path, &**key.known()?)))
+    }
+}
+
+impl Rotation<'_> {
+    /// Whether nothing of it is written, or only that it is off.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        matches!(self.is_enabled.setting, Setting::Absent | Setting::Is(false))
+            && self.function.setting == Setting::Absent
+            && self.days.setting == Setting::Absent
+            && self.expression.setting == Setting::Absent
+    }
+
+    /// Whether it is on, and known to be.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.is_enabled.setting == Setting::Is(true)
+    }
+
+    /// Whether it is known only later if there is any.
+    #[must_use]
+    pub fn is_undecidable(&self) -> bool {
+        self.is_enabled.undecidable().is_some()
+    }
+}
+
+impl Deletion<'_> {
+    /// Whether the secret stays when the object goes.
+    #[must_use]
+    pub fn is_retained(&self) -> bool {
+        self.policy.setting.known().is_some_and(|policy| &**policy == "Retain")
+    }
 }

@@ -5,6 +5,7 @@
 
 pub mod cron;
 pub mod managed;
+mod operator;
 pub mod reference;
 pub mod refresh;
 pub mod store;
@@ -53,12 +54,25 @@ impl<'o> Subject<'o> {
             crate::Kind::SecretStore | crate::Kind::ClusterSecretStore => {
                 subject.store = Some(Box::new(store::StoreFacts::read(object)));
             }
+            crate::Kind::SecretsManagerSecret => operator::read_secrets_manager_secret(object, &mut subject),
             crate::Kind::TerraformSecret => terraform::read_secret(object, &mut subject),
             crate::Kind::TerraformParameter => terraform::read_parameter(object, &mut subject),
             // Filled in kind by kind.
             _ => {}
         }
         subject
+    }
+}
+
+impl<'o> Subject<'o> {
+    /// The managed secrets whose maker can say how they are rotated.
+    pub fn rotations(&self) -> impl Iterator<Item = (&managed::ManagedSecret<'o>, &managed::Rotation<'o>)> {
+        self.managed.iter().filter_map(|secret| Some((secret, secret.rotation.as_ref()?)))
+    }
+
+    /// The managed secrets whose maker can say what their deletion does.
+    pub fn deletions(&self) -> impl Iterator<Item = (&managed::ManagedSecret<'o>, &managed::Deletion<'o>)> {
+        self.managed.iter().filter_map(|secret| Some((secret, secret.deletion.as_ref()?)))
     }
 }
 
@@ -85,7 +99,7 @@ pub fn refers_to_store(object: &StoredObject, id: &StoreId) -> bool {
         StoreTarget::ByLabel { kind, .. } => {
             *kind == id.kind && (id.namespace.is_empty() || id.namespace == object.namespace)
         }
-        StoreTarget::Missing | StoreTarget::UnknownKind { .. } => false,
+        StoreTarget::AwsProvider { .. } | StoreTarget::Missing | StoreTarget::UnknownKind { .. } => false,
     })
 }
 

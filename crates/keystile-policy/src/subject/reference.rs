@@ -33,6 +33,15 @@ pub enum StoreTarget<'o> {
         /// Where it stands.
         path: Path<'o>,
     },
+    /// An AWSProvider of the operator.
+    AwsProvider {
+        /// Its namespace, where one is written; else the object's own.
+        namespace: Option<&'o str>,
+        /// Its name.
+        name: &'o str,
+        /// Where it is named.
+        path: Path<'o>,
+    },
     /// A kind that there is not.
     UnknownKind {
         /// The kind.

@@ -14,6 +14,8 @@ pub enum StoreKind {
     SecretStore,
     /// Of the cluster.
     ClusterSecretStore,
+    /// The operator's provider, which is to it what a store is to External Secrets.
+    AwsProvider,
 }
 
 impl StoreKind {
@@ -23,6 +25,7 @@ impl StoreKind {
         match self {
             Self::SecretStore => "SecretStore",
             Self::ClusterSecretStore => "ClusterSecretStore",
+            Self::AwsProvider => "AWSProvider",
         }
     }
 }
@@ -177,6 +180,24 @@ pub struct KubernetesStore {
 }
 
 impl StoreFacts {
+    /// Reads an AWSProvider of the operator: Secrets Manager in one region, with the operator's own
+    /// identity or static credentials. (`roleARN` and `assumeRoleARN` have no effect in its source.)
+    #[must_use]
+    pub fn of_aws_provider(object: &Value, namespace: &str, name: &str) -> Self {
+        let region = object.pointer("/spec/region").and_then(Value::as_str).unwrap_or("");
+        Self {
+            id: StoreId { kind: StoreKind::AwsProvider, namespace: namespace.to_owned(), name: name.to_owned() },
+            labels: Vec::new(),
+            controller: "".into(),
+            conditions: Vec::new(),
+            provider: StoreProvider::Aws(Box::new(AwsStore {
+                service: "SecretsManager".into(),
+                region: region.into(),
+                ..AwsStore::default()
+            })),
+        }
+    }
+
     /// Reads a SecretStore or ClusterSecretStore; what can't be read is [`StoreProvider::Unreadable`].
     #[must_use]
     pub fn read(object: &Value) -> Self {
@@ -187,7 +208,7 @@ impl StoreFacts {
         };
         let namespace = match kind {
             StoreKind::ClusterSecretStore => String::new(),
-            StoreKind::SecretStore => text(object.pointer("/metadata/namespace")).into(),
+            StoreKind::SecretStore | StoreKind::AwsProvider => text(object.pointer("/metadata/namespace")).into(),
         };
         let aws = object.pointer("/spec/provider/aws");
         Self {

@@ -1,0 +1,55 @@
+//! A secret of the operator that is not granted to the team.
+
+use super::Rule;
+use crate::context::Context;
+use crate::judgement::Action;
+use crate::kind::Kind;
+use crate::policy::Access;
+use crate::provider;
+use crate::shown::Shown;
+use crate::violation::Violation;
+use crate::world::Lookup;
+
+/// See the rule's texts.
+pub static OPERATOR_OUTSIDE_GRANT: Rule = Rule {
+    id: "operator-outside-grant",
+    summary: "A SecretsManagerSecret names a remote secret that its namespace may not write, or would destroy one that it may not delete.",
+    why: "The operator asks nobody whose secret it is: it writes over an existing one every five minutes, and deletes it with the object.",
+    example: "kind: SecretsManagerSecret\nspec: {secretName: /prod/team-b/db}   # in a namespace of team-a",
+    instead: "Name a secret below the team's own prefix, ask for a grant, or write deletionPolicy: Retain where deleting is what is not granted.",
+    references: &["https://github.com/andrebassi/infra-operator-aws"],
+    default_action: Action::Deny,
+    kinds: &[Kind::SecretsManagerSecret],
+    check,
+};
+
+fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
+    if context.binding.is_none() {
+        return;
+    }
+    for resolved in &context.resolved {
+        let (Lookup::Found(store), Some(Ok(key))) = (&resolved.store, &resolved.key) else { continue };
+        let access = resolved.reference.access;
+        if context.is_key_granted(store, access, key)
+            || provider::fits_none(store, &context.policy.providers, context.env()).is_some()
+        {
+            continue;
+        }
+        let (verb, cure) = match access {
+            Access::Delete => ("deleted", "write deletionPolicy: Retain, or ask for a grant to delete"),
+            Access::Read | Access::Write => ("written", "name a secret of the own team, or ask for a grant to write"),
+        };
+        let about = format!("{} {verb}", key.name);
+        out.push(
+            Violation::new(
+                &OPERATOR_OUTSIDE_GRANT,
+                &resolved.reference.path,
+                about,
+                format!("{} is {verb} by this object, and that is not granted", Shown(&key.name)),
+            )
+            .cure(cure)
+            .effective_key(&*key.name)
+            .grants(context.grants_shown(store, access)),
+        );
+    }
+}

@@ -200,6 +200,10 @@ fn store(
         }
         StoreTarget::ByLabel { kind, .. } => format!("every {} that has the labels", kind.as_str()),
         StoreTarget::UnknownKind { kind, .. } => format!("a kind that there is not: {}", Shown(kind)),
+        StoreTarget::AwsProvider { namespace: Some(namespace), name, .. } => {
+            format!("AWSProvider {} of namespace {}", Shown(name), Shown(namespace))
+        }
+        StoreTarget::AwsProvider { namespace: None, name, .. } => format!("AWSProvider {}", Shown(name)),
         StoreTarget::Missing => "none is named".to_owned(),
     }
 }

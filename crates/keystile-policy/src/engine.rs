@@ -86,12 +86,12 @@ impl Engine {
         }
         let is_known = namespace.is_empty() || binding != Lookup::Unknown;
         let binding = binding.found().flatten();
-        // A workload that says nothing of secrets needs no owner.
-        // Terraform names no namespace; who said whose it is (--namespace) gets names judged too.
-        let needs_binding = !is_cluster_scoped
-            && (kind != Kind::Workload || !subject.is_silent())
-            && !(kind.is_terraform() && namespace.is_empty());
-        if binding.is_none() && needs_binding {
+        // A workload that says nothing of secrets needs no owner. Terraform names no namespace: who says whose
+        // it is (--namespace) gets names judged too.
+        let needs_none = is_cluster_scoped
+            || kind == Kind::Workload && subject.is_silent()
+            || kind.is_terraform() && namespace.is_empty();
+        if binding.is_none() && !needs_none {
             found.push(self.unbound(namespace, is_known, world));
         }
         let context =

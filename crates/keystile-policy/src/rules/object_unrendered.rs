@@ -134,11 +134,10 @@ fn is_looked_at(kind: Kind, path: &[Step<'_>]) -> bool {
     }
     if kind.is_terraform() {
         // Values are not looked at, of tags only the keys; a function is one, whatever its ARN.
-        return !matches!(
-            (name(0), name(1)),
-            ("apiVersion" | "kind" | "metadata" | "version" | "value" | "value_wo" | "insecure_value", _)
-                | ("rotation", "rotation_lambda_arn")
-        ) && !(name(0) == "tags" && path.len() > 1);
+        let is_value = matches!(name(0), "version" | "value" | "value_wo" | "insecure_value");
+        let is_function = (name(0), name(1)) == ("rotation", "rotation_lambda_arn");
+        let is_tags_value = name(0) == "tags" && path.len() > 1;
+        return !(is_value || is_function || is_tags_value || name(0) == "metadata");
     }
     match (name(0), name(1)) {
         ("metadata", "annotations" | "managedFields") | ("status", _) => return false,

@@ -72,15 +72,6 @@ impl Excerpts {
         self.tidy();
     }
 
-    /// Masks the values of fields that are made for secrets.
-    pub fn hide_plaintext(&mut self, document: &Document) {
-        let mut spans = Vec::new();
-        plaintext(&document.value, &document.places, &mut spans);
-        for span in spans {
-            self.hide(span);
-        }
-    }
-
     fn tidy(&mut self) {
         self.hidden.sort_by_key(|range| (range.start, range.end));
         let mut apart: Vec<Range<usize>> = Vec::with_capacity(self.hidden.len());
@@ -148,6 +139,24 @@ impl Excerpts {
         // The same value again, where no rule sees it.
         self.text(&text)
     }
+}
+
+/// The values of an object's fields that are made for secrets, with the texts they stand in.
+#[must_use]
+pub fn plaintext_of(document: &Document) -> Vec<(&Arc<Source>, Span)> {
+    let mut found = Vec::new();
+    let Value::Object(fields) = &*document.value else { return found };
+    for ((name, value), places) in fields.iter().zip(document.places.children()) {
+        let source =
+            document.elsewhere.iter().find(|(field, _)| field == name).map_or(&document.source, |(_, source)| source);
+        let mut spans = Vec::new();
+        if value.is_string() && is_plaintext_field(name) {
+            spans.push(places.place().value);
+        }
+        plaintext(value, places, &mut spans);
+        found.extend(spans.into_iter().map(|span| (source, span)));
+    }
+    found
 }
 
 /// Whether a field of this name is made for a secret's value.

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::basis::Around;
-use super::excerpt::Excerpts;
+use super::excerpt::{Excerpts, plaintext_of};
 use super::{Covered, GapShown, ObjectName, Problem};
 use crate::scrub::Scrubber;
 
@@ -147,13 +147,15 @@ pub fn world(subjects: &[Subject], around: &Around, namespace: Option<&str>) -> 
     }
     for subject in subjects {
         match by_identity.get(&subject.identity()).map(Vec::as_slice) {
-            Some([first, .., _]) if first.document.value == subject.document.value => {
-                // The same twice over: a base and its rendered form.
-                if std::ptr::eq(*first, subject) {
-                    snapshot.insert(Arc::clone(&subject.document.value));
+            Some([first, others @ ..]) if !others.is_empty() => {
+                let are_same = others.iter().all(|other| other.document.value == first.document.value);
+                match (std::ptr::eq(*first, subject), are_same) {
+                    // The same twice over: a base and its rendered form.
+                    (true, true) => snapshot.insert(Arc::clone(&subject.document.value)),
+                    (false, false) => gaps.push(twice(first, subject)),
+                    _ => {}
                 }
             }
-            Some([first, .., _]) => gaps.push(twice(first, subject)),
             _ => snapshot.insert(Arc::clone(&subject.document.value)),
         }
     }
@@ -260,13 +262,17 @@ impl Shown {
             .into_iter()
             .map(|(at, excerpts)| (at as *const Source, excerpts))
             .collect();
-        for (subject, violations) in subjects.iter().zip(answers) {
-            let Some(excerpts) = by_file.get_mut(&Arc::as_ptr(&subject.document.source)) else { continue };
-            excerpts.hide_plaintext(&subject.document);
-            for judged in violations.iter().filter(|judged| judged.violation.rule.group() == "inline") {
-                let (place, is_exact) = subject.document.place(&judged.violation.path);
-                if is_exact {
-                    excerpts.hide(place.value);
+        for (subject, violations) in subjects.iter().zip(answers).filter(|(_, violations)| !violations.is_empty()) {
+            let document = &subject.document;
+            let inline = violations.iter().filter(|judged| judged.violation.rule.group() == "inline");
+            let inline = inline.filter_map(|judged| match document.place(&judged.violation.path) {
+                (place, true) => Some((document.source_of(&judged.violation.path), place.value)),
+                _ => None,
+            });
+            let hidden: Vec<_> = plaintext_of(document).into_iter().chain(inline).collect();
+            for (source, span) in hidden {
+                if let Some(excerpts) = by_file.get_mut(&Arc::as_ptr(source)) {
+                    excerpts.hide(span);
                 }
             }
         }

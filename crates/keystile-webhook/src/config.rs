@@ -39,9 +39,34 @@ pub struct Arguments {
     #[command(flatten)]
     pub certificate: CertificateArguments,
 
+    /// What is judged by, and what lies around.
+    #[command(flatten)]
+    pub policy: PolicyArguments,
+
     /// Bounds.
     #[command(flatten)]
     pub limits: LimitArguments,
+}
+
+/// What is judged by, and what lies around the judged objects.
+#[derive(Clone, Debug, Args)]
+#[group(skip)]
+pub struct PolicyArguments {
+    /// File with the policy (a SecretPolicy in YAML); read again when it changes, and in force only when all of it is valid.
+    #[arg(long, env = "KEYSTILE_POLICY", value_name = "FILE", help_heading = "Policy")]
+    pub policy: Option<PathBuf>,
+
+    /// Look for another policy so often.
+    #[arg(long, env = "KEYSTILE_POLICY_POLL", value_name = "DURATION", default_value = "5s", value_parser = duration, help_heading = "Policy")]
+    pub policy_poll: Duration,
+
+    /// Folder of manifests (namespaces, stores, what refers to them) to judge by instead of a cluster, for trials; read once.
+    #[arg(long, env = "KEYSTILE_WORLD", value_name = "DIR", help_heading = "Policy")]
+    pub world: Option<PathBuf>,
+
+    /// Time for asking the API server about what the caches don't know, for one request.
+    #[arg(long, env = "KEYSTILE_LOOKUP_TIMEOUT", value_name = "DURATION", default_value = "400ms", value_parser = duration, help_heading = "Policy")]
+    pub lookup_timeout: Duration,
 }
 
 /// Where the certificate comes from: two files, or a Secret that keystile fills itself.

@@ -11,7 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A check's answer: ready, or why not. The reason is shown to whoever asks, so it holds no secret.
 pub type Readiness = Result<(), String>;
 
-type Check = Box<dyn Fn() -> Readiness + Send + Sync>;
+/// A check's answer that may be ready with a remark. It is shown too, so it holds no secret either.
+pub type Remarked = Result<Option<String>, String>;
+
+type Check = Box<dyn Fn() -> Remarked + Send + Sync>;
 
 /// The checks of all parts. Cheap to ask: nothing is loaded or called for an answer.
 #[derive(Default)]
@@ -23,6 +26,11 @@ pub struct Health {
 impl Health {
     /// Adds a check. It runs whenever readiness is asked, and must not block.
     pub fn add(&self, name: &'static str, check: impl Fn() -> Readiness + Send + Sync + 'static) {
+        self.add_remarked(name, move || check().map(|()| None));
+    }
+
+    /// Adds a check that may have something to say while it is ready.
+    pub fn add_remarked(&self, name: &'static str, check: impl Fn() -> Remarked + Send + Sync + 'static) {
         self.checks.write().unwrap_or_else(std::sync::PoisonError::into_inner).push((name, Box::new(check)));
     }
 
@@ -42,10 +50,11 @@ impl Health {
     pub fn ready(&self) -> (bool, String) {
         let mut ready = true;
         let mut text = String::new();
-        let mut line = |name: &str, state: Readiness| {
+        let mut line = |name: &str, state: Remarked| {
             // Writing to a String cannot fail.
             let _ = match state {
-                Ok(()) => writeln!(text, "[+]{name} ok"),
+                Ok(None) => writeln!(text, "[+]{name} ok"),
+                Ok(Some(remark)) => writeln!(text, "[+]{name} ok: {remark}"),
                 Err(reason) => {
                     ready = false;
                     writeln!(text, "[-]{name} failed: {reason}")
@@ -55,7 +64,7 @@ impl Health {
         for (name, check) in self.checks.read().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
             line(name, check());
         }
-        line("shutdown", if self.is_draining() { Err("the process is shutting down".into()) } else { Ok(()) });
+        line("shutdown", if self.is_draining() { Err("the process is shutting down".into()) } else { Ok(None) });
         (ready, text)
     }
 }
@@ -78,6 +87,13 @@ mod tests {
         let (ready, text) = health.ready();
         assert!(!ready);
         assert_eq!(text, "[+]certificate ok\n[-]policy failed: not loaded yet\n[+]shutdown ok\n");
+    }
+
+    #[test]
+    fn a_remark_leaves_ready() {
+        let health = Health::default();
+        health.add_remarked("policy", || Ok(Some("an older one".into())));
+        assert_eq!(health.ready(), (true, "[+]policy ok: an older one\n[+]shutdown ok\n".into()));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! ```text
 //! accept ─► TLS ([`tls`]) ─► connection with timeouts ([`server`]) ─► body, bounded ([`limits`])
 //!        ─► envelope with its uid, then the object ([`review`]) ─► gate with a deadline ([`limits`])
-//!        ─► [`Judge`] ─► answer with the same uid ([`review`])
+//!        ─► [`Judge`] ([`guard`]: [`policy`] over [`world`]) ─► answer with the same uid ([`review`])
 //! ```
 //!
 //! Whatever fails on that way ends as a denial that echoes the uid, because the API server takes an
@@ -16,15 +16,19 @@
 //! prints ids alone, and errors about JSON name a place, never a text.
 
 pub mod config;
+pub mod guard;
 pub mod health;
 pub mod judge;
 pub mod limits;
 pub mod metrics;
+pub mod policy;
 pub mod review;
 pub mod server;
 pub mod telemetry;
 pub mod tls;
+pub mod world;
 
+pub use guard::Guard;
 pub use health::Health;
 pub use judge::{Decision, Judge};
 pub use limits::Limits;

@@ -10,15 +10,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::Context as _;
 use clap::FromArgMatches as _;
-use keystile_webhook::config::{self, Arguments, CertificateArguments};
-use keystile_webhook::judge::NoPolicy;
+use jiff::Timestamp;
+use keystile_policy::Snapshot;
+use keystile_webhook::config::{self, Arguments, CertificateArguments, PolicyArguments};
+use keystile_webhook::policy::PolicyInForce;
+use keystile_webhook::policy::file::PolicyFile;
 use keystile_webhook::server::Ended;
 use keystile_webhook::tls::ServingCertificate;
 use keystile_webhook::tls::authority::Lifetimes;
 use keystile_webhook::tls::cluster::ClusterPlace;
 use keystile_webhook::tls::files::CertificateFiles;
 use keystile_webhook::tls::self_managed::{self, service_names};
-use keystile_webhook::{Health, Limits, Metrics, Server, telemetry};
+use keystile_webhook::world::{SharedSurroundings, folder};
+use keystile_webhook::{Guard, Health, Limits, Metrics, Server, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -62,14 +66,25 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         tokio::spawn(files.watch(Arc::clone(&certificate), arguments.certificate.certificate_poll));
     }
     keep_own_certificate(&arguments.certificate, &certificate).await?;
-    health.add("policy", || Err("no policy is loaded yet".into()));
+    let policy = PolicyInForce::new(metrics.policy.clone());
+    health.add_remarked("policy", {
+        let policy = Arc::clone(&policy);
+        move || policy.readiness()
+    });
+    if let Some(file) = &arguments.policy.policy {
+        let mut file = PolicyFile::new(file);
+        file.refresh(&policy, Timestamp::now());
+        tokio::spawn(file.watch(Arc::clone(&policy), arguments.policy.policy_poll));
+    }
+    let surroundings = surroundings(&arguments.policy)?;
+    let guard = Guard::new(policy, surroundings, arguments.policy.lookup_timeout);
 
     let https = listen(arguments.listen).await?;
     let probes = match arguments.probe_listen {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let server = Server::new(Arc::new(NoPolicy), certificate, health, metrics, Limits::from(&arguments.limits));
+    let server = Server::new(Arc::new(guard), certificate, health, metrics, Limits::from(&arguments.limits));
     let received = Arc::new(AtomicU8::new(0));
     let first = {
         let received = Arc::clone(&received);
@@ -103,6 +118,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     Ok(cut_off.map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
+}
+
+/// The world: manifests where `--world` names some.
+fn surroundings(arguments: &PolicyArguments) -> anyhow::Result<SharedSurroundings> {
+    match &arguments.world {
+        Some(folder) => Ok(Arc::new(folder::read(folder)?.into())),
+        None => Ok(Arc::new(Snapshot::default().into())),
+    }
 }
 
 /// With `--certificate-secret`: looks after authority, certificate and bundle, for ever.

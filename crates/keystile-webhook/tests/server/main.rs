@@ -6,12 +6,16 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
 mod bad_input;
+#[path = "../../../../tests/threats/case.rs"]
+mod case;
 mod connections;
 mod damaged;
 mod load;
+mod policy;
 mod process;
 mod reference_page;
 mod rotation;
 mod routes;
 mod shutdown;
 mod support;
+mod threats;

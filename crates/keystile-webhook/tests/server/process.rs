@@ -12,15 +12,15 @@ use crate::support::client::{Http, Kept, request, validate};
 use crate::support::{Authority, PATIENCE, UID, review};
 
 /// A process whose log is collected.
-struct Process {
+pub struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     _files: tempfile::TempDir,
-    authority: Authority,
+    pub authority: Authority,
 }
 
 impl Process {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let (files, authority) = (tempfile::tempdir().unwrap(), Authority::new());
         let (chain, key) = authority.issue();
         fs::write(files.path().join("tls.crt"), chain).unwrap();
@@ -41,7 +41,7 @@ impl Process {
     }
 
     /// Waits for a log line with this message.
-    async fn logged(&self, message: &str) -> Value {
+    pub async fn logged(&self, message: &str) -> Value {
         let find = async {
             loop {
                 let lines = self.log.lock().unwrap().clone();
@@ -65,7 +65,7 @@ impl Process {
         assert!(sent.success());
     }
 
-    async fn exit_code(&mut self) -> Option<i32> {
+    pub async fn exit_code(&mut self) -> Option<i32> {
         let wait = async {
             loop {
                 match self.child.try_wait().unwrap() {

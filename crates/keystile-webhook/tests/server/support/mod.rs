@@ -71,10 +71,10 @@ impl Authority {
 }
 
 /// A server that runs.
-pub struct Running {
+pub struct Running<J = Scripted> {
     pub address: SocketAddr,
     pub probes: SocketAddr,
-    pub judge: Arc<Scripted>,
+    pub judge: Arc<J>,
     pub metrics: Metrics,
     pub certificate: Arc<ServingCertificate>,
     pub authority: Authority,
@@ -88,11 +88,21 @@ impl Running {
     }
 
     pub async fn start_with(limits: Limits, authority: Authority) -> Self {
+        Self::serve(limits, authority, Arc::new(Scripted::default())).await
+    }
+}
+
+impl<J: Judge> Running<J> {
+    /// With a judge of one's own.
+    pub async fn start_judged(limits: Limits, judge: Arc<J>) -> Self {
+        Self::serve(limits, Authority::new(), judge).await
+    }
+
+    async fn serve(limits: Limits, authority: Authority, judge: Arc<J>) -> Self {
         let metrics = Metrics::default();
         let certificate = ServingCertificate::new(metrics.certificate.clone());
         let (chain, key) = authority.issue();
         certificate.replace(Certificate::from_pem(chain.as_bytes(), key.as_bytes()).unwrap());
-        let judge = Arc::new(Scripted::default());
         let server = Server::new(
             Arc::clone(&judge),
             Arc::clone(&certificate),

@@ -10,14 +10,20 @@ use serde_json::Value;
 use crate::binding::Binding;
 use crate::contain::Budget;
 use crate::contain::find::{self, FindVerdict};
+use crate::fan_out::Reach;
+use crate::field_path::Step;
 use crate::kind::Kind;
 use crate::policy::{Access, Grant, Policy, Provider, ProviderEntry};
 use crate::provider::{self, EffectiveKey, KeyFault};
 use crate::request::Request;
+use crate::selector::Selector;
 use crate::subject::refresh::Refresh;
-use crate::subject::store::StoreFacts;
+use crate::subject::store::{StoreFacts, StoreKind};
 use crate::subject::{Names, Reference, StoreTarget, Subject};
 use crate::world::{Lookup, Query, StoreId, World};
+
+/// References, each in every store that it goes to, that are judged.
+const MOST_RESOLVED: usize = 20_000;
 
 /// Everything that a rule may look at.
 pub struct Context<'c> {
@@ -40,6 +46,8 @@ pub struct Context<'c> {
     pub binding: Option<&'c Binding>,
     /// Each reference of the subject, in order, resolved.
     pub resolved: Vec<Resolved<'c>>,
+    /// Whose namespaces a cluster-scoped object reaches; [`Context::binding`] is one of them.
+    pub reach: Option<&'c Reach>,
     /// What lies around.
     pub world: &'c dyn World,
     /// What the world could not answer.
@@ -85,27 +93,51 @@ impl<'c> Context<'c> {
             namespace,
             binding,
             resolved: Vec::with_capacity(subject.references.len()),
+            reach: None,
             world,
             unanswered: RefCell::default(),
             budget: RefCell::default(),
         };
         // Most references of an object go through the same store: it is looked up once.
         let mut last: Option<(&StoreTarget<'_>, Lookup<Arc<StoreFacts>>)> = None;
+        let mut by_label = ByLabel::default();
         for reference in &subject.references {
+            if let StoreTarget::ByLabel { kind, selector, .. } = &reference.store {
+                let stores = by_label.stores(&context, *kind, selector);
+                context.resolve_each(reference, stores);
+                continue;
+            }
             let store = match &last {
                 Some((target, store)) if **target == reference.store => store.clone(),
                 _ => context.store(&reference.store),
             };
-            let key = match (&store, &reference.names) {
-                (Lookup::Found(store), Names::Key(key)) => {
-                    Some(provider::effective_key(store, key, reference.reads_metadata))
-                }
-                _ => None,
-            };
             last = Some((&reference.store, store.clone()));
-            context.resolved.push(Resolved { reference, store, key, find: OnceCell::new() });
+            context.resolve(reference, store);
         }
         context
+    }
+
+    fn resolve(&mut self, reference: &'c Reference<'c>, store: Lookup<Arc<StoreFacts>>) {
+        let key = match (&store, &reference.names) {
+            (Lookup::Found(store), Names::Key(key)) => {
+                Some(provider::effective_key(store, key, reference.reads_metadata))
+            }
+            _ => None,
+        };
+        self.resolved.push(Resolved { reference, store, key, find: OnceCell::new() });
+    }
+
+    /// Resolves a reference in every store that its labels choose.
+    fn resolve_each(&mut self, reference: &'c Reference<'c>, stores: &Lookup<Vec<Arc<StoreFacts>>>) {
+        match stores {
+            Lookup::Found(stores) if self.resolved.len() + stores.len() <= MOST_RESOLVED => {
+                for store in stores {
+                    self.resolve(reference, Lookup::Found(Arc::clone(store)));
+                }
+            }
+            Lookup::Absent => self.resolve(reference, Lookup::Absent),
+            Lookup::Found(_) | Lookup::Unknown => self.resolve(reference, Lookup::Unknown),
+        }
     }
 
     /// Looks a store up; what is not known is noted as unanswered.
@@ -117,9 +149,9 @@ impl<'c> Context<'c> {
         let found = self.world.store(*kind, self.namespace, name);
         if found == Lookup::Unknown {
             let namespace = match kind {
-                crate::subject::store::StoreKind::SecretStore => self.namespace,
-                crate::subject::store::StoreKind::ClusterSecretStore => "",
-                crate::subject::store::StoreKind::AwsProvider => return Lookup::Absent,
+                StoreKind::SecretStore => self.namespace,
+                StoreKind::ClusterSecretStore => "",
+                StoreKind::AwsProvider => return Lookup::Absent,
             };
             self.note(Query::Store(StoreId { kind: *kind, namespace: namespace.into(), name: (*name).into() }));
         }
@@ -157,6 +189,28 @@ impl<'c> Context<'c> {
         })
     }
 
+    /// The stores that a label selector chooses. In a namespace that is not known yet (a fan-out) there
+    /// is no telling.
+    #[must_use]
+    pub fn stores_by_label(&self, kind: StoreKind, selector: &Value) -> Lookup<Vec<Arc<StoreFacts>>> {
+        let Ok(selector) = Selector::parse(selector) else { return Lookup::Unknown };
+        if kind == StoreKind::SecretStore && self.namespace.is_empty() {
+            return Lookup::Unknown;
+        }
+        match self.world.stores(kind, self.namespace) {
+            Lookup::Found(mut stores) => {
+                stores.retain(|store| {
+                    selector.matches(|name| {
+                        store.labels.iter().find(|(label, _)| **label == *name).map(|(_, value)| &**value)
+                    })
+                });
+                if stores.is_empty() { Lookup::Absent } else { Lookup::Found(stores) }
+            }
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unknown => Lookup::Unknown,
+        }
+    }
+
     /// Notes a question that the world could not answer.
     pub fn note(&self, query: Query) {
         self.unanswered.borrow_mut().insert(query);
@@ -172,6 +226,21 @@ impl<'c> Context<'c> {
     #[must_use]
     pub fn is_asked_for(&self) -> bool {
         self.request.object.is_some_and(|object| std::ptr::eq(object, self.object))
+    }
+
+    /// What stands at a place of the object.
+    #[must_use]
+    pub fn value_at(&self, steps: &[Step<'_>]) -> Option<&'c Value> {
+        steps.iter().try_fold(self.object, |value, step| match step {
+            Step::Field(name) => value.get(*name),
+            Step::Item(index) => value.get(usize::try_from(*index).ok()?),
+        })
+    }
+
+    /// Whether the object is being deleted: then only what that destroys is judged.
+    #[must_use]
+    pub fn is_deletion(&self) -> bool {
+        self.request.operation == crate::request::Operation::Delete
     }
 
     /// Whether someone asks who is known not to be an administrator. Offline nobody is known.
@@ -260,6 +329,23 @@ impl<'c> Context<'c> {
     pub fn grants_shown(&self, store: &StoreFacts, access: Access) -> Vec<String> {
         let Some(binding) = self.binding else { return Vec::new() };
         self.grants(store, access).map(|(_, grant)| grant.names.filled(binding)).collect()
+    }
+}
+
+/// The stores that label selectors choose, each selector asked once.
+#[derive(Default)]
+struct ByLabel<'c>(Vec<(StoreKind, &'c Value, Chosen)>);
+
+type Chosen = Lookup<Vec<Arc<StoreFacts>>>;
+
+impl<'c> ByLabel<'c> {
+    fn stores(&mut self, context: &Context<'c>, kind: StoreKind, selector: &'c Value) -> &Lookup<Vec<Arc<StoreFacts>>> {
+        let known = self.0.iter().position(|(asked, other, _)| *asked == kind && std::ptr::eq(*other, selector));
+        let index = known.unwrap_or_else(|| {
+            self.0.push((kind, selector, context.stores_by_label(kind, selector)));
+            self.0.len() - 1
+        });
+        &self.0[index].2
     }
 }
 

@@ -1,21 +1,24 @@
 //! Judges a request: reads the object, binds its namespace, asks the rules, leaves out what an update
 //! did not bring, and looks up what each broken rule does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 
 use crate::binding::Binding;
 use crate::context::Context;
-use crate::field_path::Path;
+use crate::fan_out::{self, Reach};
+use crate::field_path::{FieldPath, Path};
 use crate::judgement::{Action, Judged, Judgement};
 use crate::kind::{self, Kind, Recognised};
 use crate::policy::Policy;
-use crate::request::{Door, Operation, Request};
-use crate::rules::{BINDING_UNBOUND, OBJECT_UNKNOWN_VERSION, RULES, object_unrendered};
+use crate::request::{Door, Operation, Request, User};
+use crate::rules::fanout_wrong_binding::wrong_bindings;
+use crate::rules::{
+    BINDING_UNBOUND, DELETE_RULES, OBJECT_UNKNOWN_VERSION, RULES, Rule, STATUS_RULES, object_unrendered,
+};
 use crate::shown::Shown;
-use crate::subject::Subject;
-use crate::subject::store::StoreKind;
+use crate::subject::{Subject, push};
 use crate::violation::Violation;
 use crate::world::{Lookup, Query, World};
 
@@ -44,29 +47,44 @@ impl Engine {
             Recognised::Known(kind) => kind,
             Recognised::Foreign => return Judgement::default(),
             Recognised::UnknownKind | Recognised::UnknownVersion(_) => {
-                return self.answer(request, None, vec![unknown_version(request)], BTreeSet::new());
+                let found = vec![Found { violation: unknown_version(request), env: None }];
+                return self.answer(request, found, BTreeSet::new());
             }
         };
         let mut unanswered = BTreeSet::new();
         match request.operation {
-            Operation::Connect | Operation::Delete => Judgement::default(),
+            Operation::Connect => Judgement::default(),
+            Operation::Delete => {
+                let is_judged = is_any_for(DELETE_RULES, kind) && !request.user.is_some_and(User::cleans_up);
+                let Some(old) = request.old_object.filter(|_| is_judged) else { return Judgement::default() };
+                let found = self.violations(kind, request, old, None, world, &mut unanswered, DELETE_RULES);
+                self.answer(request, found, unanswered)
+            }
             Operation::Create | Operation::Update => {
                 let Some(object) = request.object else { return Judgement::default() };
                 let old = request.old_object.filter(|_| request.operation == Operation::Update);
+                if request.sub_resource == "status" && is_any_for(STATUS_RULES, kind) {
+                    let found = self.violations(kind, request, object, old, world, &mut unanswered, STATUS_RULES);
+                    if !found.is_empty() {
+                        return self.answer(request, found, unanswered);
+                    }
+                }
                 if old.is_some_and(|old| says_the_same(kind, old, object)) {
                     return Judgement::default();
                 }
-                let (binding, mut found) = self.violations(kind, request, object, old, world, &mut unanswered);
-                if let Some(old) = old {
+                let mut found = self.violations(kind, request, object, old, world, &mut unanswered, RULES);
+                if let Some(old) = old.filter(|_| !found.is_empty()) {
                     let mut forgotten = BTreeSet::new();
-                    let (_, before) = self.violations(kind, request, old, Some(object), world, &mut forgotten);
-                    found.retain(|violation| !before.iter().any(|had| had.is_same(violation)));
+                    let before = self.violations(kind, request, old, Some(object), world, &mut forgotten, RULES);
+                    let had: HashSet<_> = before.iter().map(|had| had.violation.identity()).collect();
+                    found.retain(|found| !had.contains(&found.violation.identity()));
                 }
-                self.answer(request, binding.as_ref(), found, unanswered)
+                self.answer(request, found, unanswered)
             }
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one question, asked of the new object and of the old")]
     fn violations(
         &self,
         kind: Kind,
@@ -75,37 +93,54 @@ impl Engine {
         other: Option<&Value>,
         world: &dyn World,
         unanswered: &mut BTreeSet<Query>,
-    ) -> (Option<Binding>, Vec<Violation>) {
-        let mut found = Vec::new();
-        let subject = Subject::read(kind, object);
+        rules: &[&'static Rule],
+    ) -> Vec<Found> {
+        let mut subject = Subject::read(kind, object);
         let is_cluster_scoped = kind.is_cluster_scoped() || request.kind == "ClusterGenerator";
         let namespace = if is_cluster_scoped { "" } else { request.namespace };
-        let binding = if is_cluster_scoped { Lookup::Found(None) } else { self.binding_of(namespace, world) };
-        if binding == Lookup::Unknown {
-            unanswered.insert(Query::Namespace(namespace.to_owned()));
+        if subject.push.is_some() {
+            push::add_managed(&mut subject, namespace, world);
         }
-        let is_known = namespace.is_empty() || binding != Lookup::Unknown;
-        let binding = binding.found().flatten();
-        // A workload that says nothing of secrets needs no owner. Terraform names no namespace: who says whose
-        // it is (--namespace) gets names judged too.
-        let needs_none = is_cluster_scoped
-            || kind == Kind::Workload && subject.is_silent()
-            || kind.is_terraform() && namespace.is_empty();
-        if binding.is_none() && !needs_none {
-            found.push(self.unbound(namespace, is_known, world));
-        }
-        let context =
-            Context::new(&self.policy, request, kind, object, other, &subject, namespace, binding.as_ref(), world);
-        for rule in RULES {
-            if rule.kinds.is_empty() || rule.kinds.contains(&kind) {
-                (rule.check)(&context, &mut found);
+        if let Some(fan_out) = &subject.fan_out {
+            let reach = fan_out::reach(fan_out, subject.references.len(), &self.policy, world, unanswered);
+            let ask = |binding: Option<&Binding>, unanswered: &mut BTreeSet<Query>| {
+                let mut context =
+                    Context::new(&self.policy, request, kind, object, other, &subject, namespace, binding, world);
+                context.reach = Some(&reach);
+                ask(context, rules, unanswered, None)
+            };
+            if reach.bindings.is_empty() {
+                ask(None, unanswered).into_iter().map(|violation| Found { violation, env: None }).collect()
+            } else {
+                let each = reach.bindings.iter().map(|reached| ask(Some(&reached.binding), unanswered)).collect();
+                merged(&reach, each)
             }
+        } else {
+            let binding = if is_cluster_scoped { Lookup::Found(None) } else { self.binding_of(namespace, world) };
+            if binding == Lookup::Unknown {
+                unanswered.insert(Query::Namespace(namespace.to_owned()));
+            }
+            let is_known = namespace.is_empty() || binding != Lookup::Unknown;
+            let binding = binding.found().flatten();
+            // A workload that says nothing of secrets needs no owner.
+            // Terraform names no namespace; who said whose it is (--namespace) gets names judged too.
+            let needs_binding = !is_cluster_scoped
+                && rules.iter().any(|rule| std::ptr::eq(*rule, &BINDING_UNBOUND))
+                && (kind != Kind::Workload || !subject.is_silent())
+                && !(kind.is_terraform() && namespace.is_empty());
+            let unbound = (binding.is_none() && needs_binding).then(|| self.unbound(namespace, is_known, world));
+            let context =
+                Context::new(&self.policy, request, kind, object, other, &subject, namespace, binding.as_ref(), world);
+            let violations = ask(context, rules, unanswered, unbound);
+            let env = match &binding {
+                Some(binding) => binding.env.value(),
+                None if kind == Kind::ClusterSecretStore => {
+                    self.policy.stores.cluster.as_ref().and_then(|cluster| cluster.env.as_deref())
+                }
+                None => None,
+            };
+            violations.into_iter().map(|violation| Found { violation, env: env.map(Into::into) }).collect()
         }
-        unanswered.extend(context.into_unanswered());
-        if request.door == Door::Offline {
-            object_unrendered::instead_of_others(&mut found);
-        }
-        (binding, found)
     }
 
     /// Who a namespace is: bound by the policy, or by its labels.
@@ -144,24 +179,11 @@ impl Engine {
         if is_known { violation } else { violation.not_evaluated() }
     }
 
-    fn answer(
-        &self,
-        request: &Request<'_>,
-        binding: Option<&Binding>,
-        found: Vec<Violation>,
-        unanswered: BTreeSet<Query>,
-    ) -> Judgement {
-        let env = match binding {
-            Some(binding) => binding.env.value(),
-            None if request.kind == StoreKind::ClusterSecretStore.as_str() => {
-                self.policy.stores.cluster.as_ref().and_then(|cluster| cluster.env.as_deref())
-            }
-            None => None,
-        };
+    fn answer(&self, request: &Request<'_>, found: Vec<Found>, unanswered: BTreeSet<Query>) -> Judgement {
         let mut violations: Vec<Judged> = found
             .into_iter()
-            .map(|violation| {
-                let action = self.policy.action(violation.rule, env);
+            .map(|Found { violation, env }| {
+                let action = self.policy.action(violation.rule, env.as_deref());
                 match self.policy.exception(request, &violation) {
                     Some((exception, excused)) => Judged {
                         action: action.min(Action::Audit),
@@ -177,6 +199,78 @@ impl Engine {
         violations.sort_by_key(|judged| std::cmp::Reverse(judged.action));
         Judgement { violations, unanswered: unanswered.into_iter().collect() }
     }
+}
+
+/// A violation, and the environment whose actions count for it; `None` = any, so the strictest.
+struct Found {
+    violation: Violation,
+    env: Option<Box<str>>,
+}
+
+/// Asks rules about one object in one setting; `known` is found already.
+fn ask(
+    context: Context<'_>,
+    rules: &[&'static Rule],
+    unanswered: &mut BTreeSet<Query>,
+    known: Option<Violation>,
+) -> Vec<Violation> {
+    let mut found = Vec::from_iter(known);
+    for rule in rules {
+        if rule.kinds.is_empty() || rule.kinds.contains(&context.kind) {
+            (rule.check)(&context, &mut found);
+        }
+    }
+    let door = context.request.door;
+    unanswered.extend(context.into_unanswered());
+    if door == Door::Offline {
+        object_unrendered::instead_of_others(&mut found);
+    }
+    found
+}
+
+/// Whether one of the rules looks at objects of the kind.
+fn is_any_for(rules: &[&'static Rule], kind: Kind) -> bool {
+    rules.iter().any(|rule| rule.kinds.contains(&kind))
+}
+
+/// What was found for each binding that is reached, once: with whom it is about where that is not
+/// everybody.
+fn merged(reach: &Reach, each: Vec<Vec<Violation>>) -> Vec<Found> {
+    let mut order: Vec<(Violation, Vec<usize>)> = Vec::new();
+    let mut known: HashMap<(&'static str, String, FieldPath), usize> = HashMap::new();
+    for (nth, violations) in each.into_iter().enumerate() {
+        for violation in violations {
+            let key = (violation.rule.id, violation.about.clone(), violation.path.clone());
+            let index = *known.entry(key).or_insert_with(|| {
+                order.push((violation, Vec::new()));
+                order.len() - 1
+            });
+            let whom = &mut order[index].1;
+            if whom.last() != Some(&nth) {
+                whom.push(nth);
+            }
+        }
+    }
+    let wrong = wrong_bindings(reach, &order);
+    let env_of = |whom: &[usize]| -> Option<Box<str>> {
+        let mut envs = whom.iter().map(|nth| reach.bindings[*nth].binding.env.value());
+        let first = envs.next().flatten()?;
+        envs.all(|env| env == Some(first)).then(|| first.into())
+    };
+    let mut found: Vec<Found> = order
+        .into_iter()
+        .map(|(mut violation, whom)| {
+            if whom.len() < reach.bindings.len() {
+                let names: Vec<String> = whom.iter().take(3).map(|nth| reach.bindings[*nth].shown()).collect();
+                let more = whom.len().saturating_sub(names.len());
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                violation.message = format!("{} (for {}{more})", violation.message, names.join(", "));
+            }
+            Found { env: env_of(&whom), violation }
+        })
+        .collect();
+    found.extend(wrong.into_iter().map(|(violation, env)| Found { violation, env }));
+    found
 }
 
 /// Whether nothing differs that a rule could look at: for most kinds what stands outside of metadata

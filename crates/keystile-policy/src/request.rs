@@ -36,6 +36,29 @@ pub struct User {
     pub groups: Vec<String>,
 }
 
+impl User {
+    /// The service account, as `namespace/name`; `None` = the user is none.
+    #[must_use]
+    pub fn service_account(&self) -> Option<String> {
+        let (namespace, name) = self.name.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+        Some(format!("{namespace}/{name}"))
+    }
+
+    /// Whether this is a controller of Kubernetes that deletes what somebody's earlier, judged deletion
+    /// leaves behind: stopping it would leave namespaces terminating for ever.
+    /// Source: kube-controller-manager's service accounts; without `--use-service-account-credentials`
+    /// it has one user for all.
+    #[must_use]
+    pub fn cleans_up(&self) -> bool {
+        matches!(
+            self.name.as_str(),
+            "system:serviceaccount:kube-system:namespace-controller"
+                | "system:serviceaccount:kube-system:generic-garbage-collector"
+                | "system:kube-controller-manager"
+        )
+    }
+}
+
 /// One request to judge.
 #[derive(Clone, Copy)]
 pub struct Request<'o> {

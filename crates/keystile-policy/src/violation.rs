@@ -85,6 +85,12 @@ impl Violation {
         self
     }
 
+    /// What two violations that are the same share: the rule, and what it is about.
+    #[must_use]
+    pub fn identity(&self) -> (&'static str, &str) {
+        (self.rule.id, &self.about)
+    }
+
     /// Whether `other` is the same violation: the same rule about the same thing.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {

@@ -1,11 +1,12 @@
 //! A reference whose effective key is not known.
 
-use super::Rule;
+use super::{FANOUT_NAMESPACED_STORE, Rule};
 use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
 use crate::shown::Shown;
 use crate::subject::StoreTarget;
+use crate::subject::store::StoreKind;
 use crate::violation::Violation;
 use crate::world::Lookup;
 
@@ -23,7 +24,17 @@ pub static KEY_UNRESOLVED: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
+    let is_store_refused =
+        context.reach.is_some() && context.policy.action(&FANOUT_NAMESPACED_STORE, context.env()) == Action::Deny;
     for resolved in &context.resolved {
+        let is_namespaced = matches!(
+            resolved.reference.store,
+            StoreTarget::Named { kind: StoreKind::SecretStore, .. }
+                | StoreTarget::ByLabel { kind: StoreKind::SecretStore, .. }
+        );
+        if is_store_refused && is_namespaced {
+            continue; // fanout-namespaced-store says so
+        }
         let path = &resolved.reference.path;
         let violation = match (&resolved.reference.store, &resolved.store) {
             (StoreTarget::Missing, _) => {
@@ -46,9 +57,19 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             )
             .cure("hand the store in, as a file of the same run or with --world")
             .not_evaluated(),
-            (StoreTarget::Named { .. }, Lookup::Found(_))
+            (StoreTarget::ByLabel { kind, selector, path }, Lookup::Unknown) => Violation::new(
+                &KEY_UNRESOLVED,
+                path,
+                format!("{} {selector}", kind.as_str()),
+                format!("which of all {}s have the labels is not known here, or they are too many", kind.as_str()),
+            )
+            .cure("name one store")
+            .not_evaluated(),
+            // No store has the labels: nothing is asked. One that gets them is judged with who refers to it.
+            (StoreTarget::ByLabel { .. }, Lookup::Found(_) | Lookup::Absent)
+            | (StoreTarget::Named { .. }, Lookup::Found(_))
             // An AWSProvider is `operator-provider-unknown`'s.
-            | (StoreTarget::ByLabel { .. } | StoreTarget::AwsProvider { .. }, _) => continue,
+            | (StoreTarget::AwsProvider { .. }, _) => continue,
         };
         if !out.iter().any(|other| other.is_same(&violation)) {
             out.push(violation);

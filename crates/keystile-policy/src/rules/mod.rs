@@ -9,6 +9,11 @@ mod binding_value_unusable;
 mod deletion_immediate;
 mod deletion_policy_absent;
 mod deletion_recovery_window;
+mod fanout_namespaced_store;
+mod fanout_shared_write;
+mod fanout_unbound_namespace;
+mod fanout_unguarded_label;
+pub(crate) mod fanout_wrong_binding;
 mod find_negated;
 mod find_not_judged;
 mod find_not_proved;
@@ -38,6 +43,20 @@ mod operator_region;
 mod operator_secret_renamed;
 mod policy_invalid;
 mod policy_questionable;
+mod push_copies_secret;
+mod push_delete_outside_grant;
+mod push_grant;
+mod push_metadata_spelled_twice;
+mod push_metadata_unparsed;
+mod push_name_at_run_time;
+mod push_other_namespace;
+mod push_plaintext_parameter;
+mod push_replica_region;
+mod push_resource_policy;
+mod push_settings;
+mod push_status_written;
+mod push_store_by_label;
+mod push_write_outside_grant;
 mod refresh_closed_window;
 mod refresh_immutable_target;
 mod refresh_once_only;
@@ -66,6 +85,11 @@ pub use binding_value_unusable::BINDING_VALUE_UNUSABLE;
 pub use deletion_immediate::DELETION_IMMEDIATE;
 pub use deletion_policy_absent::DELETION_POLICY_ABSENT;
 pub use deletion_recovery_window::DELETION_RECOVERY_WINDOW;
+pub use fanout_namespaced_store::FANOUT_NAMESPACED_STORE;
+pub use fanout_shared_write::FANOUT_SHARED_WRITE;
+pub use fanout_unbound_namespace::FANOUT_UNBOUND_NAMESPACE;
+pub use fanout_unguarded_label::FANOUT_UNGUARDED_LABEL;
+pub use fanout_wrong_binding::FANOUT_WRONG_BINDING;
 pub use find_negated::FIND_NEGATED;
 pub use find_not_judged::FIND_NOT_JUDGED;
 pub use find_not_proved::FIND_NOT_PROVED;
@@ -95,6 +119,18 @@ pub use operator_region::OPERATOR_REGION;
 pub use operator_secret_renamed::OPERATOR_SECRET_RENAMED;
 pub use policy_invalid::POLICY_INVALID;
 pub use policy_questionable::POLICY_QUESTIONABLE;
+pub use push_copies_secret::PUSH_COPIES_SECRET;
+pub use push_delete_outside_grant::PUSH_DELETE_OUTSIDE_GRANT;
+pub use push_metadata_spelled_twice::PUSH_METADATA_SPELLED_TWICE;
+pub use push_metadata_unparsed::PUSH_METADATA_UNPARSED;
+pub use push_name_at_run_time::PUSH_NAME_AT_RUN_TIME;
+pub use push_other_namespace::PUSH_OTHER_NAMESPACE;
+pub use push_plaintext_parameter::PUSH_PLAINTEXT_PARAMETER;
+pub use push_replica_region::PUSH_REPLICA_REGION;
+pub use push_resource_policy::PUSH_RESOURCE_POLICY;
+pub use push_status_written::PUSH_STATUS_WRITTEN;
+pub use push_store_by_label::PUSH_STORE_BY_LABEL;
+pub use push_write_outside_grant::PUSH_WRITE_OUTSIDE_GRANT;
 pub use refresh_closed_window::REFRESH_CLOSED_WINDOW;
 pub use refresh_immutable_target::REFRESH_IMMUTABLE_TARGET;
 pub use refresh_once_only::REFRESH_ONCE_ONLY;
@@ -161,6 +197,11 @@ pub static RULES: &[&Rule] = &[
     &DELETION_IMMEDIATE,
     &DELETION_POLICY_ABSENT,
     &DELETION_RECOVERY_WINDOW,
+    &FANOUT_NAMESPACED_STORE,
+    &FANOUT_SHARED_WRITE,
+    &FANOUT_UNBOUND_NAMESPACE,
+    &FANOUT_UNGUARDED_LABEL,
+    &FANOUT_WRONG_BINDING,
     &FIND_NEGATED,
     &FIND_NOT_JUDGED,
     &FIND_NOT_PROVED,
@@ -190,6 +231,18 @@ pub static RULES: &[&Rule] = &[
     &OPERATOR_SECRET_RENAMED,
     &POLICY_INVALID,
     &POLICY_QUESTIONABLE,
+    &PUSH_COPIES_SECRET,
+    &PUSH_DELETE_OUTSIDE_GRANT,
+    &PUSH_METADATA_SPELLED_TWICE,
+    &PUSH_METADATA_UNPARSED,
+    &PUSH_NAME_AT_RUN_TIME,
+    &PUSH_OTHER_NAMESPACE,
+    &PUSH_PLAINTEXT_PARAMETER,
+    &PUSH_REPLICA_REGION,
+    &PUSH_RESOURCE_POLICY,
+    &PUSH_STATUS_WRITTEN,
+    &PUSH_STORE_BY_LABEL,
+    &PUSH_WRITE_OUTSIDE_GRANT,
     &REFRESH_CLOSED_WINDOW,
     &REFRESH_IMMUTABLE_TARGET,
     &REFRESH_ONCE_ONLY,
@@ -205,6 +258,13 @@ pub static RULES: &[&Rule] = &[
     &TAG_MISSING,
     &VERSION_PINNED,
 ];
+
+/// The rules that are asked when an object is deleted, of those kinds that they name: what destroys a
+/// remote secret. No other rule stops a deletion.
+pub static DELETE_RULES: &[&Rule] = &[&PUSH_DELETE_OUTSIDE_GRANT];
+
+/// The rules that are asked when a status is written, of those kinds that they name.
+pub static STATUS_RULES: &[&Rule] = &[&PUSH_STATUS_WRITTEN];
 
 /// The rule with this id.
 #[must_use]

@@ -4,8 +4,11 @@
 //! the wrong type is never skipped: it is a [`Fault`].
 
 pub mod cron;
+pub mod fan_out;
 pub mod managed;
 mod operator;
+pub mod push;
+pub mod push_metadata;
 pub mod reference;
 pub mod refresh;
 pub mod store;
@@ -13,7 +16,7 @@ pub(crate) mod terraform;
 
 use serde_json::Value;
 
-use crate::field_path::FieldPath;
+use crate::field_path::{FieldPath, Path};
 use crate::world::{GeneratorId, StoreId, StoredObject};
 
 pub use reference::{Names, Reference, StoreTarget};
@@ -40,6 +43,10 @@ pub struct Subject<'o> {
     pub managed: Vec<managed::ManagedSecret<'o>>,
     /// The store that it is.
     pub store: Option<Box<store::StoreFacts>>,
+    /// What it pushes (PushSecret, ClusterPushSecret).
+    pub push: Option<Box<push::Push<'o>>>,
+    /// The namespaces that it goes to (ClusterExternalSecret, ClusterPushSecret).
+    pub fan_out: Option<fan_out::FanOut<'o>>,
     /// What can't be read.
     pub faults: Vec<Fault>,
 }
@@ -51,6 +58,20 @@ impl<'o> Subject<'o> {
         let mut subject = Self::default();
         match kind {
             crate::Kind::ExternalSecret => reference::read_external_secret(object, &mut subject),
+            crate::Kind::ClusterExternalSecret => {
+                let base = Path::of(&["spec", "externalSecretSpec"]);
+                reference::read_external_secret_spec(object.pointer("/spec/externalSecretSpec"), &base, &mut subject);
+                fan_out::read(object, &mut subject);
+            }
+            crate::Kind::PushSecret => {
+                push::read_spec(object.get("spec"), &Path::of(&["spec"]), &mut subject);
+                push::read_synced(object, &mut subject);
+            }
+            crate::Kind::ClusterPushSecret => {
+                let base = Path::of(&["spec", "pushSecretSpec"]);
+                push::read_spec(object.pointer("/spec/pushSecretSpec"), &base, &mut subject);
+                fan_out::read(object, &mut subject);
+            }
             crate::Kind::SecretStore | crate::Kind::ClusterSecretStore => {
                 subject.store = Some(Box::new(store::StoreFacts::read(object)));
             }

@@ -156,14 +156,14 @@ pub fn read_external_secret_spec<'o>(spec: Option<&'o Value>, base: &Path<'o>, s
 
 /// Takes values for what they should be; what is something else is a fault. `null` is as if it were
 /// not written: so the API server and Go's decoder take it.
-struct Reader<'s, 'o> {
-    references: &'s mut Vec<Reference<'o>>,
-    generators: &'s mut Vec<GeneratorRef<'o>>,
-    faults: &'s mut Vec<Fault>,
+pub(super) struct Reader<'s, 'o> {
+    pub(super) references: &'s mut Vec<Reference<'o>>,
+    pub(super) generators: &'s mut Vec<GeneratorRef<'o>>,
+    pub(super) faults: &'s mut Vec<Fault>,
 }
 
 impl<'o> Reader<'_, 'o> {
-    fn wrong(&mut self, value: &Value, path: &Path<'o>, expected: &str) {
+    pub(super) fn wrong(&mut self, value: &Value, path: &Path<'o>, expected: &str) {
         let found = match value {
             Value::Null => "nothing",
             Value::Bool(_) => "true or false",
@@ -179,11 +179,11 @@ impl<'o> Reader<'_, 'o> {
         self.faults.push(Fault { path: path.into(), message: format!("is {found}, not {expected}{cure}") });
     }
 
-    fn missing(&mut self, path: Path<'o>) {
+    pub(super) fn missing(&mut self, path: Path<'o>) {
         self.faults.push(Fault { path: path.into(), message: "is missing".to_owned() });
     }
 
-    fn map(&mut self, value: &'o Value, path: &Path<'o>) -> Option<&'o Map<String, Value>> {
+    pub(super) fn map(&mut self, value: &'o Value, path: &Path<'o>) -> Option<&'o Map<String, Value>> {
         match value {
             Value::Object(map) => Some(map),
             Value::Null => None,
@@ -194,7 +194,7 @@ impl<'o> Reader<'_, 'o> {
         }
     }
 
-    fn text(&mut self, value: &'o Value, path: &Path<'o>) -> Option<&'o str> {
+    pub(super) fn text(&mut self, value: &'o Value, path: &Path<'o>) -> Option<&'o str> {
         match value {
             Value::String(text) => Some(text),
             Value::Null => None,
@@ -205,7 +205,7 @@ impl<'o> Reader<'_, 'o> {
         }
     }
 
-    fn flag(&mut self, value: &'o Value, path: &Path<'o>) -> bool {
+    pub(super) fn flag(&mut self, value: &'o Value, path: &Path<'o>) -> bool {
         match value {
             Value::Bool(flag) => *flag,
             Value::Null => false,
@@ -216,7 +216,12 @@ impl<'o> Reader<'_, 'o> {
         }
     }
 
-    fn list(&mut self, value: &'o Value, path: &Path<'o>, mut each: impl FnMut(&mut Self, &'o Value, Path<'o>)) {
+    pub(super) fn list(
+        &mut self,
+        value: &'o Value,
+        path: &Path<'o>,
+        mut each: impl FnMut(&mut Self, &'o Value, Path<'o>),
+    ) {
         match value {
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
@@ -270,7 +275,7 @@ impl<'o> Reader<'_, 'o> {
     }
 
     /// An item of a list, which may not be `null`.
-    fn item(&mut self, entry: &'o Value, path: &Path<'o>) -> Option<&'o Map<String, Value>> {
+    pub(super) fn item(&mut self, entry: &'o Value, path: &Path<'o>) -> Option<&'o Map<String, Value>> {
         if entry.is_null() {
             self.wrong(entry, path, "a map");
         }
@@ -353,7 +358,7 @@ impl<'o> Reader<'_, 'o> {
         store
     }
 
-    fn generator_ref(&mut self, generator: &'o Value, path: Path<'o>) {
+    pub(super) fn generator_ref(&mut self, generator: &'o Value, path: Path<'o>) {
         let Some(fields) = self.map(generator, &path) else { return };
         let (mut api_version, mut kind, mut name) = ("", "", "");
         for (field, value) in fields {
@@ -368,7 +373,7 @@ impl<'o> Reader<'_, 'o> {
         self.generators.push(GeneratorRef { path, api_version, kind, name });
     }
 
-    fn store_ref(&mut self, store: &'o Value, path: Path<'o>) -> StoreTarget<'o> {
+    pub(super) fn store_ref(&mut self, store: &'o Value, path: Path<'o>) -> StoreTarget<'o> {
         let Some(fields) = self.map(store, &path) else { return StoreTarget::Missing };
         let (mut kind, mut name) = ("", "");
         for (field, value) in fields {

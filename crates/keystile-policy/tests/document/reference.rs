@@ -134,6 +134,7 @@ fn written(shape: &Shape) -> String {
         Shape::ListByEnv(syntax) => format!("a list, once or by environment: {}", syntax.describe()),
         Shape::Object(_) => "fields".to_owned(),
         Shape::Objects(_) => "a list of fields".to_owned(),
+        Shape::Anything => "an object of Kubernetes".to_owned(),
         Shape::ObjectByName(key, _) => format!("names with fields; a name is {}", key.describe()),
         Shape::OneByName(key, syntax) => {
             format!(

@@ -8,6 +8,7 @@
 //! name?), `exceptions` looks at the calendar.
 
 mod build;
+pub mod cases;
 mod exceptions;
 mod grants;
 mod overlap;

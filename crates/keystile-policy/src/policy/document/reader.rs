@@ -106,6 +106,12 @@ impl Reader {
         items.iter().enumerate().map(|(index, item)| self.object(item, object.at(name).item(index), fields)).collect()
     }
 
+    /// The items of a list of anything in a field.
+    pub(super) fn values_in<'d>(&mut self, object: &Object<'d>, name: &'static str) -> Vec<&'d Value> {
+        let Some(value) = object.written(name) else { return Vec::new() };
+        self.items(value, &object.at(name)).into_iter().flatten().collect()
+    }
+
     /// The names of a field that takes any, each with its value.
     pub(super) fn entries_in<'d>(&mut self, object: &Object<'d>, name: &'static str) -> Vec<(&'d str, &'d Value)> {
         let (Shape::ObjectByName(key, _) | Shape::OneByName(key, _)) = object.field(name).shape else {

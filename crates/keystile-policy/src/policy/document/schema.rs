@@ -65,6 +65,7 @@ fn property(field: &Field) -> Value {
             }
             list
         }
+        Shape::Anything => json!({}),
         Shape::ObjectByName(key, fields) => {
             json!({"type": "object", "propertyNames": value(*key), "additionalProperties": object(fields)})
         }

@@ -32,6 +32,8 @@ pub enum Shape {
     Object(&'static [Field]),
     /// A list of objects with these fields.
     Objects(&'static [Field]),
+    /// Whatever is written: an object of Kubernetes.
+    Anything,
     /// Any number of names, each with an object of these fields.
     ObjectByName(Syntax, &'static [Field]),
     /// Any number of names, each with one value, once or by environment.

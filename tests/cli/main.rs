@@ -30,5 +30,6 @@ mod layouts;
 mod memory;
 mod mistyped;
 mod policy;
+mod policy_documents;
 mod pre_commit;
 mod reports;

@@ -287,12 +287,37 @@ impl Policy {
             return self.action_in(rule, env);
         }
         // Some environment: each that is named, and one that is not.
-        let others = match &self.binding.env {
+        let others = self.environments();
+        others.iter().map(|env| self.action_in(rule, env)).max().unwrap_or(rule.default_action)
+    }
+
+    /// The environments that there are. Where the policy lists none: those that its rules name, and the
+    /// empty text for any other.
+    #[must_use]
+    pub fn environments(&self) -> Vec<&str> {
+        match &self.binding.env {
             EnvRule::Value(value) => vec![value.as_str()],
             EnvRule::Label { values, .. } if !values.is_empty() => values.iter().map(String::as_str).collect(),
-            EnvRule::Label { .. } => self.actions.values().flat_map(ByEnv::envs).chain([""]).collect(),
-        };
-        others.iter().map(|env| self.action_in(rule, env)).max().unwrap_or(rule.default_action)
+            EnvRule::Label { .. } => {
+                let mut envs: Vec<&str> = self.actions.values().flat_map(ByEnv::envs).chain([""]).collect();
+                envs.sort_unstable();
+                envs.dedup();
+                envs
+            }
+        }
+    }
+
+    /// Who says what a broken `rule` does in `env`: the document, the profile, or the rule itself.
+    #[must_use]
+    pub fn action_origin(&self, rule: &crate::rules::Rule, env: &str) -> document::Origin {
+        let ids = [rule.id, rule.group(), "all"];
+        if ids.iter().any(|id| self.actions.get(*id).is_some_and(|action| action.get(env).is_some())) {
+            document::Origin::Document
+        } else if ids.iter().any(|id| self.profile.action(id).is_some()) {
+            document::Origin::Profile(self.profile)
+        } else {
+            document::Origin::Default
+        }
     }
 
     /// The exception that excuses a violation of a request's object, with its place in the list.

@@ -43,11 +43,7 @@ pub fn load_policy(flag: Option<&Path>, now: Timestamp) -> anyhow::Result<Loaded
         None => find_policy()?,
     };
     let shown = path.display().to_string();
-    let bytes = std::fs::read(&path).with_context(|| format!("the policy {shown} can't be read"))?;
-    let source = Source::from_bytes(&shown, bytes)
-        .map_err(|not_text| UsageError(format!("the policy {shown} is {not_text}; save it as UTF-8")))?;
-    let document = read_one(&Arc::new(source))
-        .map_err(|fault| UsageError(format!("the policy can't be used\n{}", render_unreadable(&fault))))?;
+    let document = read_document(&path, "policy")?;
     let (policy, warnings) = document::read(&document.value, now).map_err(|problems| {
         let shown: Vec<_> = problems.iter().map(|problem| render(&document, problem)).collect();
         UsageError(format!("the policy can't be used\n{}", shown.join("\n")))
@@ -58,8 +54,23 @@ pub fn load_policy(flag: Option<&Path>, now: Timestamp) -> anyhow::Result<Loaded
     Ok(LoadedPolicy { policy, document, file: shown })
 }
 
+/// Reads the one document of a file, which messages call `what`.
+///
+/// # Errors
+///
+/// When the file can't be read, or is not one document.
+pub(crate) fn read_document(path: &Path, what: &str) -> anyhow::Result<Document> {
+    let shown = path.display().to_string();
+    let bytes = std::fs::read(path).with_context(|| format!("the {what} {shown} can't be read"))?;
+    let source = Source::from_bytes(&shown, bytes)
+        .map_err(|not_text| UsageError(format!("the {what} {shown} is {not_text}; save it as UTF-8")))?;
+    let document = read_one(&Arc::new(source))
+        .map_err(|fault| UsageError(format!("the {what} can't be used\n{}", render_unreadable(&fault))))?;
+    Ok(document)
+}
+
 /// `.keystile/policy.yaml` in the current folder or one above it, no higher than a repository's top.
-fn find_policy() -> anyhow::Result<PathBuf> {
+pub(crate) fn find_policy() -> anyhow::Result<PathBuf> {
     let here = std::env::current_dir().context("the current folder can't be told")?;
     for (up, folder) in here.ancestors().enumerate() {
         if folder.join(OWN_POLICY).is_file() {
@@ -79,7 +90,7 @@ fn find_policy() -> anyhow::Result<PathBuf> {
 }
 
 /// A problem of the policy with the line it is about.
-fn render(document: &Document, problem: &Problem) -> String {
+pub(crate) fn render(document: &Document, problem: &Problem) -> String {
     let path = problem.path.to_string();
     let located = document.locate(&problem.path);
     let message = if path.is_empty() { problem.message.clone() } else { format!("{path}: {}", problem.message) };
@@ -87,7 +98,7 @@ fn render(document: &Document, problem: &Problem) -> String {
 }
 
 /// What can't be read, with the line it is about.
-fn render_unreadable(fault: &Unreadable) -> String {
+pub(crate) fn render_unreadable(fault: &Unreadable) -> String {
     let also = fault.also_at().map(|at| format!(" (first at {at})")).unwrap_or_default();
     render_at(&fault.source, fault.span, &format!("{}{also}", fault.message), true)
 }

@@ -17,6 +17,10 @@ pub struct PolicyArgs {
 /// What to do with the policy.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
+    /// Print the values in force; with --resolved also those that the document leaves out, each with its origin
+    Show(ShowArgs),
+    /// Run the cases beside the policy: objects and the rules that must refuse them
+    Test(TestArgs),
     /// For each reference of the files: its store, what the provider is asked for, and which grants were looked at
     Explain(ExplainArgs),
     /// Write what a policy needs to know of a cluster, without values, from what `kubectl get -o json` prints
@@ -53,4 +57,54 @@ pub struct SnapshotArgs {
     /// Write the snapshot to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `keystile policy show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The policy (default: .keystile/policy.yaml here or in a folder above, up to the repository's top)
+    #[arg(short, long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
+    /// Every value in force and what each rule does, with who says so: document, profile or default
+    #[arg(long)]
+    pub resolved: bool,
+
+    /// Print the JSON Schema of policy documents instead, for editors
+    #[arg(long, conflicts_with_all = ["resolved", "policy", "at"])]
+    pub schema: bool,
+
+    /// Read as of this time (RFC 3339) instead of now: exceptions expire
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// `keystile policy test`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+A file of cases:
+
+  apiVersion: keystile.dev/v1alpha1
+  kind: SecretPolicyTest
+  world:                                   # stores and whatever else lies around
+  - {apiVersion: external-secrets.io/v1, kind: ClusterSecretStore, metadata: {name: aws}, spec: …}
+  cases:
+  - name: a team reads no neighbour's secret
+    binding: {team: team-a, env: prod}     # or namespaceLabels
+    object: {apiVersion: external-secrets.io/v1, kind: ExternalSecret, …}   # or file
+    deny: [key-outside-grant]              # exactly these; unless said, none
+
+Exit status: 0 every case passed; 1 one failed; 2 usage, or an error in the policy or the cases.")]
+pub struct TestArgs {
+    /// Files of cases (default: policy.tests.yaml beside policy.yaml)
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// The policy (default: .keystile/policy.yaml here or in a folder above, up to the repository's top)
+    #[arg(short, long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
+    /// Judge as of this time (RFC 3339) instead of now: exceptions expire
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<jiff::Timestamp>,
 }

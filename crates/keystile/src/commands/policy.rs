@@ -1,7 +1,9 @@
 //! `keystile policy`: look at the policy, and ask it.
 
 mod explain;
+mod show;
 mod snapshot;
+mod test;
 
 use crate::cli::policy::{PolicyArgs, PolicyCommand};
 use crate::exit::Exit;
@@ -13,6 +15,8 @@ use crate::exit::Exit;
 pub fn run(args: PolicyArgs) -> anyhow::Result<Exit> {
     match args.command {
         PolicyCommand::Explain(args) => explain::run(&args),
+        PolicyCommand::Show(args) => show::run(&args),
+        PolicyCommand::Test(args) => test::run(&args),
         PolicyCommand::Snapshot(args) => snapshot::run(&args),
     }
 }

@@ -1,0 +1,104 @@
+//! `keystile policy show` and `keystile policy test`: a policy is looked at and tested like code.
+
+use crate::support::{TestRepository, keystile};
+
+const POLICY: &str = r#"apiVersion: keystile.dev/v1alpha1
+kind: SecretPolicy
+metadata: {name: default}
+spec:
+  profile: pci
+  binding: {team: {label: team}, env: {label: env, values: [dev, prod]}}
+  providers:
+  - aws: {accounts: ["111111111111"], regions: [eu-west-1]}
+    grants:
+    - {names: "/{env}/{team}/**", access: [read]}
+  rotation: {maxAge: {prod: 30d}}
+  rules: {key-unresolved: {dev: warn}}
+"#;
+
+const CASES: &str = r#"apiVersion: keystile.dev/v1alpha1
+kind: SecretPolicyTest
+cases:
+- name: a namespace without labels has no grants
+  namespaceLabels: {}
+  object: {apiVersion: external-secrets.io/v1, kind: SecretStore, metadata: {name: x}, spec: {provider: {aws: {service: SecretsManager, region: us-east-1, auth: {jwt: {serviceAccountRef: {name: x}}}}}}}
+  deny: [EXPECTED]
+- name: a tenant does not label its namespace
+  user: {name: tenant}
+  file: namespace.yaml
+  deny: [binding-label-changed]
+"#;
+
+fn repository(policy: &str) -> TestRepository {
+    let repository = TestRepository::new();
+    repository.write(".keystile/policy.yaml", policy);
+    repository
+}
+
+#[test]
+fn each_value_is_shown_with_its_origin() {
+    let repository = repository(POLICY);
+    let run = keystile(repository.path(), ["policy", "show", "--resolved"]).expect(0);
+    for line in [
+        "rotation.maxAge.prod",
+        "\"30d\"   # document",
+        "rotation.maxAge.default",
+        "\"90d\"   # profile pci",
+        "admins.groups",
+        "[\"system:masters\"]   # default",
+        "key-outside-grant",
+        "deny   # rule",
+        "dev: warn (document), prod: deny (rule)",
+    ] {
+        assert!(run.text().contains(line), "{line}: {}", run.text());
+    }
+    let short = keystile(repository.path(), ["policy", "show"]).expect(0);
+    assert!(short.text().contains("rotation.maxAge.prod"), "{}", short.text());
+    assert!(!short.text().contains("system:masters"), "what is not written is not shown: {}", short.text());
+    let schema = keystile(repository.path(), ["policy", "show", "--schema"]).expect(0);
+    assert_eq!(schema.json()["title"], "SecretPolicy");
+}
+
+#[test]
+fn an_error_is_shown_with_line_column_and_cure() {
+    let repository = repository(&POLICY.replace("{prod: 30d}", "{prd: 30}"));
+    let run = keystile(repository.path(), ["policy", "show"]).expect(2);
+    assert!(run.stderr.contains(".keystile/policy.yaml:11:22"), "{}", run.stderr);
+    assert!(run.stderr.contains("\"prd\" is no environment; did you mean prod?"), "{}", run.stderr);
+}
+
+#[test]
+fn cases_pass_or_say_what_was_otherwise() {
+    let repository = repository(POLICY);
+    repository.write(".keystile/policy.tests.yaml", CASES.replace("EXPECTED", "binding-unbound, store-not-granted"));
+    repository.write(
+        ".keystile/namespace.yaml",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: mine, labels: {team: other, env: prod}}\n",
+    );
+    let all = keystile(repository.path(), ["policy", "test"]);
+    assert!(
+        all.text().contains("ok    a tenant does not label its namespace: refused by binding-label-changed"),
+        "{}{}",
+        all.text(),
+        all.stderr
+    );
+    repository.write(".keystile/policy.tests.yaml", CASES.replace("EXPECTED", ""));
+    let run = keystile(repository.path(), ["policy", "test"]).expect(1);
+    assert!(run.text().contains("FAIL  a namespace without labels has no grants"), "{}", run.text());
+    assert!(run.text().contains("binding-unbound should not refuse, and does"), "{}", run.text());
+    assert!(run.text().contains("1 of 2 cases failed"), "{}", run.text());
+}
+
+#[test]
+fn cases_with_errors_and_no_cases_are_never_a_success() {
+    let repository = repository(POLICY);
+    let run = keystile(repository.path(), ["policy", "test"]).expect(2);
+    assert!(run.stderr.contains("there are no cases"), "{}", run.stderr);
+    repository.write(".keystile/policy.tests.yaml", CASES.replace("EXPECTED", "key-outside"));
+    let run = keystile(repository.path(), ["policy", "test"]).expect(2);
+    assert!(run.stderr.contains("policy.tests.yaml:7:10"), "{}", run.stderr);
+    repository
+        .write(".keystile/policy.tests.yaml", "apiVersion: keystile.dev/v1alpha1\nkind: SecretPolicyTest\ncases: []\n");
+    let run = keystile(repository.path(), ["policy", "test"]).expect(2);
+    assert!(run.stderr.contains("nothing was tested"), "{}", run.stderr);
+}

@@ -102,3 +102,42 @@ fn cases_with_errors_and_no_cases_are_never_a_success() {
     let run = keystile(repository.path(), ["policy", "test"]).expect(2);
     assert!(run.stderr.contains("nothing was tested"), "{}", run.stderr);
 }
+
+#[test]
+fn what_is_there_becomes_a_policy_under_which_it_is_clean() {
+    let repository = TestRepository::new();
+    repository.write(
+        "deploy/all.yaml",
+        r#"apiVersion: v1
+kind: Namespace
+metadata: {name: a, labels: {team: team-a, env: prod}}
+---
+apiVersion: external-secrets.io/v1
+kind: SecretStore
+metadata: {name: aws, namespace: a}
+spec: {provider: {aws: {service: SecretsManager, region: eu-west-1, role: "arn:aws:iam::111111111111:role/secrets-prod-team-a", auth: {jwt: {serviceAccountRef: {name: reader}}}}}}
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: db, namespace: a}
+spec:
+  refreshInterval: 1h
+  secretStoreRef: {name: aws}
+  data: [{secretKey: p, remoteRef: {key: /prod/team-a/db}}]
+"#,
+    );
+    keystile(repository.path(), ["policy", "init", "deploy"]).expect(0);
+    let text = std::fs::read_to_string(repository.path().join(".keystile/policy.yaml")).unwrap();
+    for line in [
+        "names: \"/{env}/{team}/**\"",
+        "roles: [\"arn:aws:iam::111111111111:role/secrets-{env}-{team}\"]",
+        "serviceAccounts: [reader]",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    keystile(repository.path(), ["check", "deploy"]).expect(0);
+    let run = keystile(repository.path(), ["policy", "init", "deploy"]).expect(2);
+    assert!(run.stderr.contains("is there already, and is kept"), "{}", run.stderr);
+    let run = keystile(repository.path(), ["policy", "init", "--output=-", "deploy"]).expect(0);
+    assert_eq!(run.text(), text);
+}

@@ -7,6 +7,7 @@ pub mod by_env;
 pub mod document;
 pub mod duration;
 mod profile;
+pub mod proposal;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

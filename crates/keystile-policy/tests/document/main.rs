@@ -6,6 +6,7 @@ mod cases;
 mod errors;
 mod exceptions;
 mod overlap;
+mod proposal;
 mod reference;
 mod values;
 

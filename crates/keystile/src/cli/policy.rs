@@ -17,6 +17,8 @@ pub struct PolicyArgs {
 /// What to do with the policy.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
+    /// Propose a policy for what is there: bindings from labels, grants for the names that are used
+    Init(InitArgs),
     /// Print the values in force; with --resolved also those that the document leaves out, each with its origin
     Show(ShowArgs),
     /// Run the cases beside the policy: objects and the rules that must refuse them
@@ -57,6 +59,27 @@ pub struct SnapshotArgs {
     /// Write the snapshot to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `keystile policy init`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  keystile policy init deploy/                        from the manifests of a repository
+  keystile policy init world/                         from what `keystile policy snapshot` wrote
+
+Under the proposal nothing that is there is refused: what breaks a rule today is audited, rule by rule, with the
+count. Read each grant as a question.
+
+Exit status: 0 written; 2 usage, nothing written; 3 written, but something could not be read.")]
+pub struct InitArgs {
+    /// Manifests, a snapshot, and folders of them; `-`: standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+
+    /// Write to this file, which must not be there yet; `-`: standard output
+    #[arg(short, long, value_name = "FILE", default_value = ".keystile/policy.yaml")]
+    pub output: PathBuf,
 }
 
 /// `keystile policy show`.

@@ -1,6 +1,7 @@
 //! `keystile policy`: look at the policy, and ask it.
 
 mod explain;
+mod init;
 mod show;
 mod snapshot;
 mod test;
@@ -15,6 +16,7 @@ use crate::exit::Exit;
 pub fn run(args: PolicyArgs) -> anyhow::Result<Exit> {
     match args.command {
         PolicyCommand::Explain(args) => explain::run(&args),
+        PolicyCommand::Init(args) => init::run(&args),
         PolicyCommand::Show(args) => show::run(&args),
         PolicyCommand::Test(args) => test::run(&args),
         PolicyCommand::Snapshot(args) => snapshot::run(&args),

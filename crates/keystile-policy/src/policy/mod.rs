@@ -6,6 +6,7 @@
 pub mod by_env;
 pub mod document;
 pub mod duration;
+pub mod export;
 mod profile;
 pub mod proposal;
 

@@ -5,6 +5,7 @@
 mod cases;
 mod errors;
 mod exceptions;
+mod export;
 mod overlap;
 mod proposal;
 mod reference;

@@ -53,7 +53,8 @@ const NAMESPACED_KINDS: &[&str] = &[
 ];
 
 /// Resources of Terraform that are judged; they lie in no namespace.
-pub const TERRAFORM_KINDS: &[&str] = &["aws_secretsmanager_secret", "aws_ssm_parameter"];
+pub const TERRAFORM_KINDS: &[&str] =
+    &["aws_secretsmanager_secret", "aws_secretsmanager_secret_version", "aws_ssm_parameter"];
 
 /// The kinds that an exception may name.
 pub(super) fn object_kinds() -> Vec<&'static str> {

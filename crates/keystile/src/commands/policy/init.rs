@@ -1,7 +1,6 @@
 //! `keystile policy init`: proposes a policy for what is there.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -29,7 +28,7 @@ pub(super) fn run(args: &InitArgs) -> anyhow::Result<Exit> {
         terminal::warning(&format!("not read: {}: {}", printable(&gap.file), printable(&gap.message)));
     }
     let is_complete = found.gaps.is_empty();
-    let objects: Vec<_> = found.documents.into_iter().map(|document| Arc::new(document.value)).collect();
+    let objects: Vec<_> = found.documents.into_iter().map(|document| document.value).collect();
     let proposal = proposal::propose(&objects, Timestamp::now()).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("what is there can't be said in a policy:\n{}", problems.join("\n"))

@@ -4,7 +4,7 @@
 //! The webhook answers from its caches (and, on a miss, with a live GET), `keystile check` from the
 //! files of the run and a snapshot. [`Snapshot`] is a world held in memory, for both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::kind::{self, Kind, Recognised};
 use crate::subject::store::{StoreFacts, StoreKind};
+use crate::subject::{StoreTarget, Subject};
 
 /// An answer of the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,6 +183,44 @@ pub fn labels_of(object: &Value) -> BTreeMap<String, String> {
     labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
 }
 
+/// Which of a snapshot's objects may refer to what, so that a change of each of a thousand stores is not
+/// judged by reading every object a thousand times.
+#[derive(Clone, Debug, Default)]
+struct Referrers {
+    by_store: HashMap<(StoreKind, String), Vec<usize>>,
+    /// Those that choose stores by label.
+    by_label: Vec<usize>,
+    by_generator: HashMap<(String, String), Vec<usize>>,
+    by_namespace: HashMap<String, Vec<usize>>,
+}
+
+impl Referrers {
+    /// Takes in the object at an index; it may stand twice for one store.
+    fn insert(&mut self, at: usize, object: &StoredObject) {
+        let subject = Subject::read(object.kind, &object.object);
+        for reference in &subject.references {
+            match &reference.store {
+                StoreTarget::Named { kind, name, .. } => {
+                    let referrers = self.by_store.entry((*kind, (*name).to_owned())).or_default();
+                    if referrers.last() != Some(&at) {
+                        referrers.push(at);
+                    }
+                }
+                StoreTarget::ByLabel { .. } => self.by_label.push(at),
+                StoreTarget::Missing | StoreTarget::UnknownKind { .. } | StoreTarget::AwsProvider { .. } => {}
+            }
+        }
+        for generator in &subject.generators {
+            let referrers =
+                self.by_generator.entry((generator.kind.to_owned(), generator.name.to_owned())).or_default();
+            if referrers.last() != Some(&at) {
+                referrers.push(at);
+            }
+        }
+        self.by_namespace.entry(object.namespace.clone()).or_default().push(at);
+    }
+}
+
 /// A world held in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -190,6 +229,7 @@ pub struct Snapshot {
     generators: BTreeMap<GeneratorId, Arc<Value>>,
     aws_providers: BTreeMap<(String, String), Arc<Value>>,
     objects: Vec<StoredObject>,
+    referrers: Referrers,
     inventory: BTreeMap<String, Arc<InventoryEntry>>,
     inventory_read_at: Option<Timestamp>,
     /// Whether the snapshot is the whole cluster: then what it lacks is absent, else unknown.
@@ -233,7 +273,9 @@ impl Snapshot {
             | Kind::PushSecret
             | Kind::ClusterPushSecret
             | Kind::SecretsManagerSecret => {
-                self.objects.push(StoredObject { kind, namespace, name, object });
+                let object = StoredObject { kind, namespace, name, object };
+                self.referrers.insert(self.objects.len(), &object);
+                self.objects.push(object);
             }
             Kind::Workload
             | Kind::SecretPolicy
@@ -294,15 +336,23 @@ impl World for Snapshot {
     }
 
     fn store_referrers(&self, id: &StoreId) -> Vec<StoredObject> {
-        self.objects.iter().filter(|object| crate::subject::refers_to_store(object, id)).cloned().collect()
+        let named = self.referrers.by_store.get(&(id.kind, id.name.clone())).into_iter().flatten();
+        let mut candidates: Vec<usize> = named.chain(&self.referrers.by_label).copied().collect();
+        candidates.sort_unstable();
+        candidates.dedup();
+        let objects = candidates.into_iter().map(|at| &self.objects[at]);
+        objects.filter(|object| crate::subject::refers_to_store(object, id)).cloned().collect()
     }
 
     fn generator_referrers(&self, id: &GeneratorId) -> Vec<StoredObject> {
-        self.objects.iter().filter(|object| crate::subject::refers_to_generator(object, id)).cloned().collect()
+        let candidates = self.referrers.by_generator.get(&(id.kind.clone(), id.name.clone())).into_iter().flatten();
+        let objects = candidates.map(|at| &self.objects[*at]);
+        objects.filter(|object| crate::subject::refers_to_generator(object, id)).cloned().collect()
     }
 
     fn objects_in(&self, namespace: &str) -> Vec<StoredObject> {
-        self.objects.iter().filter(|object| object.namespace == namespace).cloned().collect()
+        let candidates = self.referrers.by_namespace.get(namespace).into_iter().flatten();
+        candidates.map(|at| self.objects[*at].clone()).collect()
     }
 
     fn inventory(&self, _account: Option<&str>, _region: &str, name: &str) -> Inventory {

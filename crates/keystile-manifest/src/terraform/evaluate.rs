@@ -306,7 +306,7 @@ impl<'m> Scope<'m> {
 }
 
 /// A value's places when all of it stands at one place: a variable's, where it is used.
-fn spread(value: &Value, here: Span) -> Places {
+pub(super) fn spread(value: &Value, here: Span) -> Places {
     let children = match value {
         Value::Array(items) => items.iter().map(|item| spread(item, here)).collect(),
         Value::Object(fields) => fields

@@ -9,7 +9,7 @@ use keystile_policy::FieldPath;
 use serde_json::{Map, Value};
 
 use super::Resources;
-use super::evaluate::{Scope, holds_unknown};
+use super::evaluate::{Scope, holds_unknown, spread};
 use super::syntax::{Block, Field, FieldValue, Module};
 use crate::document::Document;
 use crate::files::Gap;
@@ -367,7 +367,7 @@ fn manifest(scope: &Scope<'_>, block: &Block, found: &mut Resources) {
                 Ok(read) => {
                     let value = Arc::unwrap_or_clone(read.value);
                     // Places within the text are no places of the file: the expression stands for all.
-                    let flat = Places { place: places.place(), children: Vec::new() };
+                    let flat = spread(&value, places.place().value);
                     found.documents.extend(crate::list::objects(document(value, flat, &field.source)));
                 }
                 Err(unreadable) => {

@@ -3,6 +3,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -54,7 +55,12 @@ pub struct Context<'c> {
     unanswered: RefCell<BTreeSet<Query>>,
     /// What proofs may still cost.
     budget: RefCell<Budget>,
+    /// [`Context::fitting`], by the address of a store that [`Context::resolved`] holds.
+    fitting: RefCell<Fitting<'c>>,
 }
+
+/// Entries of the policy by the address of a store that fits them.
+type Fitting<'c> = Vec<(*const StoreFacts, Rc<[&'c ProviderEntry]>)>;
 
 /// A reference with its store and what the provider will be asked for.
 pub struct Resolved<'c> {
@@ -97,9 +103,8 @@ impl<'c> Context<'c> {
             world,
             unanswered: RefCell::default(),
             budget: RefCell::default(),
+            fitting: RefCell::default(),
         };
-        // Most references of an object go through the same store: it is looked up once.
-        let mut last: Option<(&StoreTarget<'_>, Lookup<Arc<StoreFacts>>)> = None;
         let mut by_label = ByLabel::default();
         for reference in &subject.references {
             if let StoreTarget::ByLabel { kind, selector, .. } = &reference.store {
@@ -107,11 +112,11 @@ impl<'c> Context<'c> {
                 context.resolve_each(reference, stores);
                 continue;
             }
-            let store = match &last {
-                Some((target, store)) if **target == reference.store => store.clone(),
+            // Most references of an object go through the same store: it is looked up once.
+            let store = match context.resolved.last() {
+                Some(last) if last.reference.store == reference.store => last.store.clone(),
                 _ => context.store(&reference.store),
             };
-            last = Some((&reference.store, store.clone()));
             context.resolve(reference, store);
         }
         context
@@ -266,13 +271,31 @@ impl<'c> Context<'c> {
     where
         'c: 's,
     {
-        provider::fitting(store, &self.policy.providers, self.env()).flat_map(move |entry| {
+        let entries = self.fitting(store);
+        (0..entries.len()).flat_map(move |nth| {
+            let entry = entries[nth];
             entry
                 .grants
                 .iter()
                 .filter(move |grant| self.has_grant(grant, store, access))
                 .map(move |grant| (entry, grant))
         })
+    }
+
+    /// The entries of the policy that a store fits in the environment of the binding. Every rule about
+    /// every reference asks this of the one or two stores of an object: it is found out once for each.
+    #[must_use]
+    pub fn fitting(&self, store: &StoreFacts) -> Rc<[&'c ProviderEntry]> {
+        let mut known = self.fitting.borrow_mut();
+        if let Some((_, entries)) = known.iter().find(|(known, _)| std::ptr::eq(*known, store)) {
+            return Rc::clone(entries);
+        }
+        let entries: Rc<[_]> = provider::fitting(store, &self.policy.providers, self.env()).collect();
+        // A store that is not of this object's references may be gone when the next one is asked about.
+        if self.resolved.iter().any(|of| matches!(&of.store, Lookup::Found(own) if std::ptr::eq(&**own, store))) {
+            known.push((store, Rc::clone(&entries)));
+        }
+        entries
     }
 
     fn has_grant(&self, grant: &Grant, store: &StoreFacts, access: Access) -> bool {

@@ -8,7 +8,6 @@
 use super::{Budget, Search, WayOut, granted_expression, way_out};
 use crate::context::{Context, Resolved};
 use crate::policy::Access;
-use crate::provider;
 use crate::subject::Names;
 use crate::subject::store::{AwsStore, StoreProvider};
 use crate::world::Lookup;
@@ -45,7 +44,7 @@ pub(crate) fn verdict(context: &Context<'_>, resolved: &Resolved<'_>, budget: &m
     let (Some(binding), Lookup::Found(store)) = (context.binding, &resolved.store) else {
         return FindVerdict::Inside;
     };
-    if provider::fits_none(store, &context.policy.providers, context.env()).is_some() {
+    if context.fitting(store).is_empty() {
         return FindVerdict::Inside;
     }
     let aws = match &store.provider {
@@ -74,6 +73,10 @@ pub(crate) fn verdict(context: &Context<'_>, resolved: &Resolved<'_>, budget: &m
     }
     for fetched_behind in behinds {
         let search = Search { fetched_behind, granted: &granted, ..found.search() };
+        // A path inside of the grants is enough, whatever the expression.
+        if path.is_some() && way_out(&Search { expression: None, ..search }, budget) == Ok(None) {
+            continue;
+        }
         match way_out(&search, budget) {
             Ok(None) => {}
             Ok(Some(WayOut(name))) => {

@@ -12,6 +12,8 @@ use super::KeyFault;
 pub struct Grammar {
     /// The characters beside ASCII letters and digits.
     pub punctuation: &'static str,
+    /// Whether each byte is one of a name.
+    bytes: [bool; 256],
     /// The largest length, in bytes.
     pub max_length: usize,
     /// The largest number of levels (segments but for the one before a leading slash).
@@ -20,22 +22,38 @@ pub struct Grammar {
 
 /// Secrets Manager: up to 512 characters.
 /// Source: the AWS API reference of CreateSecret, `Name`.
-pub const SECRETS_MANAGER: Grammar = Grammar { punctuation: "/_+=.@-", max_length: 512, max_levels: usize::MAX };
+pub static SECRETS_MANAGER: Grammar = Grammar::new("/_+=.@-", 512, usize::MAX);
 
 /// Parameter Store: up to 1011 characters, 15 levels below the root.
 /// Source: the AWS API reference of PutParameter, `Name`.
-pub const PARAMETER_STORE: Grammar = Grammar { punctuation: "/_.-", max_length: 1011, max_levels: 15 };
+pub static PARAMETER_STORE: Grammar = Grammar::new("/_.-", 1011, 15);
 
 /// Vault takes almost anything; these are the characters that no client or proxy on the way escapes.
-pub const VAULT: Grammar = Grammar { punctuation: "/_+=.@:~,-", max_length: 512, max_levels: usize::MAX };
+pub static VAULT: Grammar = Grammar::new("/_+=.@:~,-", 512, usize::MAX);
 
 /// GCP Secret Manager. Source: its REST reference, `projects.secrets.create`, `secretId`.
-pub const GCP: Grammar = Grammar { punctuation: "_-", max_length: 255, max_levels: 1 };
+pub static GCP: Grammar = Grammar::new("_-", 255, 1);
 
 /// A Secret's name is a DNS subdomain (RFC 1123).
-pub const KUBERNETES: Grammar = Grammar { punctuation: ".-", max_length: 253, max_levels: 1 };
+pub static KUBERNETES: Grammar = Grammar::new(".-", 253, 1);
 
 impl Grammar {
+    const fn new(punctuation: &'static str, max_length: usize, max_levels: usize) -> Self {
+        let mut bytes = [false; 256];
+        let mut at = 0;
+        while at < 256 {
+            bytes[at] = (at as u8).is_ascii_alphanumeric();
+            at += 1;
+        }
+        let signs = punctuation.as_bytes();
+        let mut at = 0;
+        while at < signs.len() {
+            bytes[signs[at] as usize] = true;
+            at += 1;
+        }
+        Self { punctuation, bytes, max_length, max_levels }
+    }
+
     /// Says how `name` is not canonical.
     ///
     /// # Errors
@@ -49,8 +67,7 @@ impl Grammar {
         if name.len() > self.max_length {
             return fault(format!("is {} bytes long, more than the {} of a name", name.len(), self.max_length));
         }
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || self.punctuation.as_bytes().contains(&byte);
-        if !name.bytes().all(is_plain) {
+        if !name.bytes().all(|byte| self.bytes[usize::from(byte)]) {
             return fault(self.stranger(name));
         }
         let mut levels = 0;
@@ -105,31 +122,31 @@ mod tests {
         let deep = "/a".repeat(16);
         let long = "x".repeat(513);
         for (grammar, name, how) in [
-            (SECRETS_MANAGER, "", "is empty"),
-            (SECRETS_MANAGER, &*long, "is 513 bytes long, more than the 512 of a name"),
-            (SECRETS_MANAGER, "/prod/team-a/", "ends in a slash"),
-            (SECRETS_MANAGER, "//prod/team-a/db", "has an empty segment (two slashes in a row)"),
-            (SECRETS_MANAGER, "/prod//db/", "has an empty segment (two slashes in a row)"),
-            (SECRETS_MANAGER, "/", "ends in a slash"),
-            (SECRETS_MANAGER, "/prod/team-a/../team-b/db", "has a segment .."),
-            (SECRETS_MANAGER, "/prod/./db", "has a segment ."),
+            (&SECRETS_MANAGER, "", "is empty"),
+            (&SECRETS_MANAGER, &*long, "is 513 bytes long, more than the 512 of a name"),
+            (&SECRETS_MANAGER, "/prod/team-a/", "ends in a slash"),
+            (&SECRETS_MANAGER, "//prod/team-a/db", "has an empty segment (two slashes in a row)"),
+            (&SECRETS_MANAGER, "/prod//db/", "has an empty segment (two slashes in a row)"),
+            (&SECRETS_MANAGER, "/", "ends in a slash"),
+            (&SECRETS_MANAGER, "/prod/team-a/../team-b/db", "has a segment .."),
+            (&SECRETS_MANAGER, "/prod/./db", "has a segment ."),
             (
-                SECRETS_MANAGER,
+                &SECRETS_MANAGER,
                 "/prod/team-a%2Fdb",
                 "holds '%', which is none of A-Z a-z 0-9 /_+=.@-; nothing is unescaped",
             ),
             (
-                SECRETS_MANAGER,
+                &SECRETS_MANAGER,
                 "/prod/t\u{435}am-a/db",
                 "holds U+0435, which is none of A-Z a-z 0-9 /_+=.@-; it may look like a letter and be another",
             ),
-            (SECRETS_MANAGER, "/prod/a\n", "holds U+000A, which is none of A-Z a-z 0-9 /_+=.@-"),
-            (SECRETS_MANAGER, "a;b", "holds ';', which is none of A-Z a-z 0-9 /_+=.@-"),
-            (PARAMETER_STORE, " /prod/a", "holds ' ', which is none of A-Z a-z 0-9 /_.-"),
-            (PARAMETER_STORE, "/prod/a@b", "holds '@', which is none of A-Z a-z 0-9 /_.-"),
-            (PARAMETER_STORE, &*deep, "has 16 levels, more than 15"),
-            (GCP, "prod/db", "holds '/', which is none of A-Z a-z 0-9 _-"),
-            (KUBERNETES, "a_b", "holds '_', which is none of A-Z a-z 0-9 .-"),
+            (&SECRETS_MANAGER, "/prod/a\n", "holds U+000A, which is none of A-Z a-z 0-9 /_+=.@-"),
+            (&SECRETS_MANAGER, "a;b", "holds ';', which is none of A-Z a-z 0-9 /_+=.@-"),
+            (&PARAMETER_STORE, " /prod/a", "holds ' ', which is none of A-Z a-z 0-9 /_.-"),
+            (&PARAMETER_STORE, "/prod/a@b", "holds '@', which is none of A-Z a-z 0-9 /_.-"),
+            (&PARAMETER_STORE, &*deep, "has 16 levels, more than 15"),
+            (&GCP, "prod/db", "holds '/', which is none of A-Z a-z 0-9 _-"),
+            (&KUBERNETES, "a_b", "holds '_', which is none of A-Z a-z 0-9 .-"),
         ] {
             assert_eq!(grammar.check(name), Err(KeyFault::NotCanonical(how.to_owned())), "{name}");
         }

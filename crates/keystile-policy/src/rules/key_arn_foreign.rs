@@ -4,7 +4,7 @@ use super::Rule;
 use crate::context::{Context, has_account};
 use crate::judgement::Action;
 use crate::kind::Kind;
-use crate::provider::{self, KeyFault};
+use crate::provider::KeyFault;
 use crate::shown::Shown;
 use crate::subject::Names;
 use crate::violation::Violation;
@@ -37,8 +37,8 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             (Some(Ok(key)), Lookup::Found(store)) => {
                 let Some(account) = key.arn_account else { continue };
                 let env = context.env();
-                let mut entries = provider::fitting(store, &context.policy.providers, env).peekable();
-                if entries.peek().is_none() || entries.any(|entry| has_account(&entry.provider, account, env)) {
+                let entries = context.fitting(store);
+                if entries.is_empty() || entries.iter().any(|entry| has_account(&entry.provider, account, env)) {
                     continue;
                 }
                 format!("account {}, which the policy does not name", Shown(account))

@@ -5,7 +5,7 @@ use crate::context::{Context, Resolved};
 use crate::judgement::Action;
 use crate::kind::Kind;
 use crate::policy::Access;
-use crate::provider::{self, EffectiveKey, KeyFault};
+use crate::provider::{EffectiveKey, KeyFault};
 use crate::shown::Shown;
 use crate::subject::Names;
 use crate::subject::store::StoreFacts;
@@ -53,7 +53,7 @@ fn outside(
     out: &mut Vec<Violation>,
 ) {
     let Some(binding) = context.binding else { return };
-    if provider::fits_none(store, &context.policy.providers, context.env()).is_some() {
+    if context.fitting(store).is_empty() {
         return; // store-not-granted says so
     }
     let grants = context.grants_shown(store, Access::Read);

@@ -205,6 +205,15 @@ impl<'o> Reader<'_, 'o> {
         }
     }
 
+    /// The text of `field` at `base`; its path is made only where it is wrong.
+    fn text_of(&mut self, value: &'o Value, base: &Path<'o>, field: &'o str) -> Option<&'o str> {
+        match value {
+            Value::String(text) => Some(text),
+            Value::Null => None,
+            other => self.text(other, &base.field(field)),
+        }
+    }
+
     pub(super) fn flag(&mut self, value: &'o Value, path: &Path<'o>) -> bool {
         match value {
             Value::Bool(flag) => *flag,
@@ -289,9 +298,9 @@ impl<'o> Reader<'_, 'o> {
         for (field, value) in remote {
             match field.as_str() {
                 "key" => key = Some(value),
-                "property" => property = self.text(value, &path.field("property")),
-                "version" => version = self.text(value, &path.field("version")),
-                "metadataPolicy" => metadata = self.text(value, &path.field("metadataPolicy")),
+                "property" => property = self.text_of(value, path, "property"),
+                "version" => version = self.text_of(value, path, "version"),
+                "metadataPolicy" => metadata = self.text_of(value, path, "metadataPolicy"),
                 _ => {}
             }
         }
@@ -368,7 +377,7 @@ impl<'o> Reader<'_, 'o> {
                 "name" => &mut name,
                 _ => continue,
             };
-            *slot = self.text(value, &path.field(field)).unwrap_or_default();
+            *slot = self.text_of(value, &path, field).unwrap_or_default();
         }
         self.generators.push(GeneratorRef { path, api_version, kind, name });
     }
@@ -382,7 +391,7 @@ impl<'o> Reader<'_, 'o> {
                 "name" => &mut name,
                 _ => continue,
             };
-            *slot = self.text(value, &path.field(field)).unwrap_or_default();
+            *slot = self.text_of(value, &path, field).unwrap_or_default();
         }
         let kind = match kind {
             "" | "SecretStore" => StoreKind::SecretStore,

@@ -1,5 +1,7 @@
 //! A reference whose effective key is not known.
 
+use std::collections::HashSet;
+
 use super::{FANOUT_NAMESPACED_STORE, Rule};
 use crate::context::Context;
 use crate::judgement::Action;
@@ -26,6 +28,7 @@ pub static KEY_UNRESOLVED: Rule = Rule {
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
     let is_store_refused =
         context.reach.is_some() && context.policy.action(&FANOUT_NAMESPACED_STORE, context.env()) == Action::Deny;
+    let mut said = HashSet::new();
     for resolved in &context.resolved {
         let is_namespaced = matches!(
             resolved.reference.store,
@@ -71,7 +74,7 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             // An AWSProvider is `operator-provider-unknown`'s.
             | (StoreTarget::AwsProvider { .. }, _) => continue,
         };
-        if !out.iter().any(|other| other.is_same(&violation)) {
+        if said.insert(violation.about.clone()) {
             out.push(violation);
         }
     }

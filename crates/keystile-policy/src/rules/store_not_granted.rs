@@ -1,5 +1,7 @@
 //! A store that fits no entry of the policy.
 
+use std::collections::HashSet;
+
 use super::Rule;
 use crate::context::Context;
 use crate::field_path::{FieldPath, Path};
@@ -46,6 +48,7 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
     }
     // Most references go through the same store: it is judged once.
     let mut last: Option<&StoreFacts> = None;
+    let mut said = HashSet::new();
     for resolved in &context.resolved {
         let (StoreTarget::Named { path, .. }, Lookup::Found(store)) = (&resolved.reference.store, &resolved.store)
         else {
@@ -58,7 +61,7 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
         let Some(misfit) = provider::fits_none(store, &context.policy.providers, context.env()) else { continue };
         let name = format!("{} {}", store.id.kind.as_str(), Shown(&store.id.name));
         let violation = violation(path, &name, store, &misfit);
-        if !out.iter().any(|other| other.is_same(&violation)) {
+        if said.insert(violation.about.clone()) {
             out.push(violation);
         }
     }

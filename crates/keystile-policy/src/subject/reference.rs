@@ -127,7 +127,10 @@ pub fn read_external_secret_spec<'o>(spec: Option<&'o Value>, base: &Path<'o>, s
     for (field, value) in spec {
         let path = base.field(field);
         match field.as_str() {
-            "data" => reader.list(value, &path, |reader, entry, path| reader.data(entry, &path, &default)),
+            "data" => {
+                reader.references.reserve(value.as_array().map_or(0, Vec::len));
+                reader.list(value, &path, |reader, entry, path| reader.data(entry, &path, &default));
+            }
             "dataFrom" => reader.list(value, &path, |reader, entry, path| reader.data_from(entry, &path, &default)),
             "refreshPolicy" => {
                 found.policy = reader.text(value, &path);

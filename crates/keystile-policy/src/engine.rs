@@ -2,13 +2,16 @@
 //! did not bring, and looks up what each broken rule does.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
+use keystile_scan::Scanner;
 use serde_json::Value;
 
 use crate::binding::Binding;
 use crate::context::Context;
 use crate::fan_out::{self, Reach};
 use crate::field_path::{FieldPath, Path};
+use crate::inline::{self, Literals};
 use crate::judgement::{Action, Judged, Judgement};
 use crate::kind::{self, Kind, Recognised};
 use crate::policy::Policy;
@@ -26,13 +29,21 @@ use crate::world::{Lookup, Query, World};
 #[derive(Debug)]
 pub struct Engine {
     policy: Policy,
+    literals: Option<Literals>,
 }
 
 impl Engine {
     /// An engine for a policy.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self { policy }
+        Self { policy, literals: None }
+    }
+
+    /// The same engine, which looks for credentials in the objects' own texts. Make the scanner with
+    /// [`crate::inline::scanner`]; it may be shared, also with the engine of the next policy.
+    #[must_use]
+    pub fn with_scanner(self, scanner: Arc<Scanner>) -> Self {
+        Self { literals: Some(Literals::new(scanner)), ..self }
     }
 
     /// The policy in force.
@@ -48,7 +59,9 @@ impl Engine {
             Recognised::Foreign => return Judgement::default(),
             Recognised::UnknownKind | Recognised::UnknownVersion(_) => {
                 let found = vec![Found { violation: unknown_version(request), env: None }];
-                return self.answer(request, found, BTreeSet::new());
+                let object = request.object.or(request.old_object);
+                let texts = self.literals.as_ref().zip(object).map(|(literals, object)| literals.find(object));
+                return self.answer(request, found, BTreeSet::new(), &texts.unwrap_or_default());
             }
         };
         let mut unanswered = BTreeSet::new();
@@ -57,29 +70,34 @@ impl Engine {
             Operation::Delete => {
                 let is_judged = is_any_for(DELETE_RULES, kind) && !request.user.is_some_and(User::cleans_up);
                 let Some(old) = request.old_object.filter(|_| is_judged) else { return Judgement::default() };
-                let found = self.violations(kind, request, old, None, world, &mut unanswered, DELETE_RULES);
-                self.answer(request, found, unanswered)
+                let texts = self.texts(kind, old);
+                let found = self.violations(kind, request, old, None, world, &mut unanswered, DELETE_RULES, &[]);
+                self.answer(request, found, unanswered, &texts)
             }
             Operation::Create | Operation::Update => {
                 let Some(object) = request.object else { return Judgement::default() };
                 let old = request.old_object.filter(|_| request.operation == Operation::Update);
                 if request.sub_resource == "status" && is_any_for(STATUS_RULES, kind) {
-                    let found = self.violations(kind, request, object, old, world, &mut unanswered, STATUS_RULES);
+                    let found = self.violations(kind, request, object, old, world, &mut unanswered, STATUS_RULES, &[]);
                     if !found.is_empty() {
-                        return self.answer(request, found, unanswered);
+                        return self.answer(request, found, unanswered, &self.texts(kind, object));
                     }
                 }
                 if old.is_some_and(|old| says_the_same(kind, old, object)) {
                     return Judgement::default();
                 }
-                let mut found = self.violations(kind, request, object, old, world, &mut unanswered, RULES);
+                let texts = self.texts(kind, object);
+                let credentials = &texts.violations;
+                let mut found = self.violations(kind, request, object, old, world, &mut unanswered, RULES, credentials);
                 if let Some(old) = old.filter(|_| !found.is_empty()) {
                     let mut forgotten = BTreeSet::new();
-                    let before = self.violations(kind, request, old, Some(object), world, &mut forgotten, RULES);
+                    let credentials = self.texts(kind, old).violations;
+                    let before =
+                        self.violations(kind, request, old, Some(object), world, &mut forgotten, RULES, &credentials);
                     let had: HashSet<_> = before.iter().map(|had| had.violation.identity()).collect();
                     found.retain(|found| !had.contains(&found.violation.identity()));
                 }
-                self.answer(request, found, unanswered)
+                self.answer(request, found, unanswered, &texts)
             }
         }
     }
@@ -94,6 +112,7 @@ impl Engine {
         world: &dyn World,
         unanswered: &mut BTreeSet<Query>,
         rules: &[&'static Rule],
+        credentials: &[Violation],
     ) -> Vec<Found> {
         let mut subject = Subject::read(kind, object);
         let is_cluster_scoped = kind.is_cluster_scoped() || request.kind == "ClusterGenerator";
@@ -110,10 +129,13 @@ impl Engine {
                 ask(context, rules, unanswered, None)
             };
             if reach.bindings.is_empty() {
-                ask(None, unanswered).into_iter().map(|violation| Found { violation, env: None }).collect()
+                let violations = ask(None, unanswered).into_iter().chain(credentials.iter().cloned());
+                violations.map(|violation| Found { violation, env: None }).collect()
             } else {
                 let each = reach.bindings.iter().map(|reached| ask(Some(&reached.binding), unanswered)).collect();
-                merged(&reach, each)
+                let mut found = merged(&reach, each);
+                found.extend(credentials.iter().map(|violation| Found { violation: violation.clone(), env: None }));
+                found
             }
         } else {
             let binding = if is_cluster_scoped { Lookup::Found(None) } else { self.binding_of(namespace, world) };
@@ -139,7 +161,18 @@ impl Engine {
                 }
                 None => None,
             };
-            violations.into_iter().map(|violation| Found { violation, env: env.map(Into::into) }).collect()
+            let violations = violations.into_iter().chain(credentials.iter().cloned());
+            violations.map(|violation| Found { violation, env: env.map(Into::into) }).collect()
+        }
+    }
+
+    /// What the object's own texts hold. A workload is looked at only where it says something of secrets.
+    fn texts(&self, kind: Kind, object: &Value) -> inline::Texts {
+        match &self.literals {
+            Some(literals) if kind != Kind::Workload || !Subject::read(kind, object).is_silent() => {
+                literals.find(object)
+            }
+            _ => inline::Texts::default(),
         }
     }
 
@@ -179,7 +212,14 @@ impl Engine {
         if is_known { violation } else { violation.not_evaluated() }
     }
 
-    fn answer(&self, request: &Request<'_>, found: Vec<Found>, unanswered: BTreeSet<Query>) -> Judgement {
+    /// Looks up what each violation does; `texts` are those that no answer shows.
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        found: Vec<Found>,
+        unanswered: BTreeSet<Query>,
+        texts: &inline::Texts,
+    ) -> Judgement {
         let mut violations: Vec<Judged> = found
             .into_iter()
             .map(|Found { violation, env }| {
@@ -196,6 +236,7 @@ impl Engine {
             })
             .filter(|judged| judged.action > Action::Allow)
             .collect();
+        violations.iter_mut().for_each(|judged| texts.mask(&mut judged.violation));
         violations.sort_by_key(|judged| std::cmp::Reverse(judged.action));
         Judgement { violations, unanswered: unanswered.into_iter().collect() }
     }

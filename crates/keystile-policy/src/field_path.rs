@@ -144,6 +144,16 @@ impl FieldPath {
         })
     }
 
+    /// The same path with other names where `other` has one for a name.
+    #[must_use]
+    pub(crate) fn with_names(&self, other: impl Fn(&str) -> Option<String>) -> Self {
+        let step = |step: &OwnedStep| match step {
+            OwnedStep::Field(name) => other(name).map(|name| OwnedStep::Field(name.into())),
+            OwnedStep::Item(_) => None,
+        };
+        Self(self.0.iter().map(|own| step(own).unwrap_or_else(|| own.clone())).collect())
+    }
+
     /// The path one step up; `None` at the root.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {

@@ -25,6 +25,7 @@ pub mod context;
 pub mod engine;
 pub mod fan_out;
 pub mod field_path;
+pub mod inline;
 pub mod judgement;
 pub mod kind;
 pub mod name;

@@ -17,18 +17,44 @@ impl fmt::Display for Shown<'_> {
         f.write_str("\"")?;
         let mut characters = self.0.chars();
         for character in characters.by_ref().take(LIMIT) {
-            match character {
-                '"' | '\\' => write!(f, "\\{character}")?,
-                ' '..='~' => write!(f, "{character}")?,
-                other => write!(f, "\\u{{{:04X}}}", u32::from(other))?,
-            }
+            write_escaped(f, character)?;
         }
         f.write_str("\"")?;
         match characters.count() {
             0 => Ok(()),
-            more => write!(f, " and {more} more characters"),
+            more => write!(f, "{CUT}{more} more characters"),
         }
     }
+}
+
+/// What follows the quote behind a text that was cut.
+const CUT: &str = " and ";
+
+fn write_escaped(f: &mut impl fmt::Write, character: char) -> fmt::Result {
+    match character {
+        '"' | '\\' => write!(f, "\\{character}"),
+        ' '..='~' => write!(f, "{character}"),
+        other => write!(f, "\\u{{{:04X}}}", u32::from(other)),
+    }
+}
+
+/// A text as [`Shown`] shows it, whole and without quotes.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        write_escaped(&mut shown, character).expect("a String takes everything");
+    }
+    shown
+}
+
+/// Where in a message a text that [`Shown`] has cut ends.
+pub(crate) fn cuts(message: &str) -> Vec<usize> {
+    let behind = |(end, _): (usize, &str)| {
+        let rest = message[end + 1..].strip_prefix(CUT)?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        (digits > 0 && rest[digits..].starts_with(" more characters")).then_some(end)
+    };
+    message.match_indices('"').filter_map(behind).collect()
 }
 
 #[cfg(test)]

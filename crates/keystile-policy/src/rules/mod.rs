@@ -19,7 +19,10 @@ mod find_not_judged;
 mod find_not_proved;
 mod find_tags_alone;
 mod find_unbounded;
+mod inline_credential;
+mod inline_template_value;
 mod inline_terraform_value;
+mod inline_value;
 mod key_arn_foreign;
 mod key_is_arn;
 mod key_not_canonical;
@@ -95,7 +98,10 @@ pub use find_not_judged::FIND_NOT_JUDGED;
 pub use find_not_proved::FIND_NOT_PROVED;
 pub use find_tags_alone::FIND_TAGS_ALONE;
 pub use find_unbounded::FIND_UNBOUNDED;
+pub use inline_credential::INLINE_CREDENTIAL;
+pub use inline_template_value::INLINE_TEMPLATE_VALUE;
 pub use inline_terraform_value::INLINE_TERRAFORM_VALUE;
+pub use inline_value::INLINE_VALUE;
 pub use key_arn_foreign::KEY_ARN_FOREIGN;
 pub use key_is_arn::KEY_IS_ARN;
 pub use key_not_canonical::KEY_NOT_CANONICAL;
@@ -207,7 +213,10 @@ pub static RULES: &[&Rule] = &[
     &FIND_NOT_PROVED,
     &FIND_TAGS_ALONE,
     &FIND_UNBOUNDED,
+    &INLINE_CREDENTIAL,
+    &INLINE_TEMPLATE_VALUE,
     &INLINE_TERRAFORM_VALUE,
+    &INLINE_VALUE,
     &KEY_ARN_FOREIGN,
     &KEY_IS_ARN,
     &KEY_NOT_CANONICAL,

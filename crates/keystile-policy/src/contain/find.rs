@@ -88,6 +88,27 @@ pub(crate) fn verdict(context: &Context<'_>, resolved: &Resolved<'_>, budget: &m
     FindVerdict::Inside
 }
 
+/// What a violation by a search is about: all of it, its store included. An update may keep a search that
+/// is refused, and not widen it.
+pub(crate) fn about(resolved: &Resolved<'_>) -> String {
+    let Names::Find { path, regexp, tags } = resolved.reference.names else { return String::new() };
+    let store = match &resolved.store {
+        Lookup::Found(store) => format!("{} {}", store.id.kind.as_str(), store.id.name),
+        Lookup::Absent | Lookup::Unknown => String::new(),
+    };
+    // As written, without escapes: what the engine takes out of answers it looks for as written.
+    let mut about = store;
+    for (field, value) in [("path", path), ("regexp", regexp)] {
+        if let Some(value) = value {
+            about.push_str(&format!(" {field}={value}"));
+        }
+    }
+    for (tag, value) in tags.into_iter().flatten() {
+        about.push_str(&format!(" tags.{tag}={}", value.as_str().unwrap_or_default()));
+    }
+    about
+}
+
 /// What bounds a search.
 struct Found<'f> {
     begins_with: String,

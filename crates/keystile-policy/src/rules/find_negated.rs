@@ -1,7 +1,7 @@
 //! A filter of a search that begins with `!`.
 
 use super::Rule;
-use crate::contain::find::FindVerdict;
+use crate::contain::find::{FindVerdict, about};
 use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
@@ -32,12 +32,11 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
                 resolved.reference.path.field(field),
                 format!("{} begins with !, which AWS takes for everything else", Shown(text)),
                 "say what is to be found, not what isn't".to_owned(),
-                text.clone(),
             )),
             _ => None,
         };
-        if let Some((path, message, cure, about)) = broken {
-            out.push(Violation::new(&FIND_NEGATED, path, about, message).cure(cure));
+        if let Some((path, message, cure)) = broken {
+            out.push(Violation::new(&FIND_NEGATED, path, about(resolved), message).cure(cure));
         }
     }
 }

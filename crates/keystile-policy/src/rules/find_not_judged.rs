@@ -1,7 +1,7 @@
 //! A search in a provider whose search can't be judged.
 
 use super::Rule;
-use crate::contain::find::FindVerdict;
+use crate::contain::find::{FindVerdict, about};
 use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
@@ -31,12 +31,11 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
                 resolved.reference.path.clone(),
                 format!("what a search in {provider} finds can't be judged"),
                 "name each secret, in data or dataFrom[].extract".to_owned(),
-                (*provider).to_owned(),
             )),
             _ => None,
         };
-        if let Some((path, message, cure, about)) = broken {
-            out.push(Violation::new(&FIND_NOT_JUDGED, path, about, message).cure(cure));
+        if let Some((path, message, cure)) = broken {
+            out.push(Violation::new(&FIND_NOT_JUDGED, path, about(resolved), message).cure(cure));
         }
     }
 }

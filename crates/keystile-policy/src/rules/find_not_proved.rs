@@ -1,8 +1,8 @@
 //! A search by an expression of which nothing could be proved.
 
 use super::Rule;
-use crate::contain::find::FindVerdict;
-use crate::context::{Context, Resolved};
+use crate::contain::find::{FindVerdict, about};
+use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
 use crate::subject::Names;
@@ -31,19 +31,11 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
                 resolved.reference.path.fields(&["name", "regexp"]),
                 format!("the expression can't be proved to stay inside of what is granted: {why}"),
                 "set find.path to the granted prefix with its slash".to_owned(),
-                expression(resolved).to_owned(),
             )),
             _ => None,
         };
-        if let Some((path, message, cure, about)) = broken {
-            out.push(Violation::new(&FIND_NOT_PROVED, path, about, message).cure(cure));
+        if let Some((path, message, cure)) = broken {
+            out.push(Violation::new(&FIND_NOT_PROVED, path, about(resolved), message).cure(cure));
         }
-    }
-}
-
-fn expression<'o>(resolved: &Resolved<'o>) -> &'o str {
-    match resolved.reference.names {
-        Names::Find { regexp, .. } => regexp.unwrap_or_default(),
-        Names::Key(_) | Names::MadeAtRunTime => "",
     }
 }

@@ -1,7 +1,7 @@
 //! A search by tags alone.
 
 use super::Rule;
-use crate::contain::find::FindVerdict;
+use crate::contain::find::{FindVerdict, about};
 use crate::context::{Context, Resolved};
 use crate::judgement::Action;
 use crate::kind::Kind;
@@ -33,12 +33,11 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
                 resolved.reference.path.field("tags"),
                 "tags alone don't bound a search: whatever anybody tags so is read".to_owned(),
                 format!("set find.path too{}", granted(context, resolved)),
-                "tags".to_owned(),
             )),
             _ => None,
         };
-        if let Some((path, message, cure, about)) = broken {
-            out.push(Violation::new(&FIND_TAGS_ALONE, path, about, message).cure(cure));
+        if let Some((path, message, cure)) = broken {
+            out.push(Violation::new(&FIND_TAGS_ALONE, path, about(resolved), message).cure(cure));
         }
     }
 }

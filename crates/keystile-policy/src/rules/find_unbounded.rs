@@ -1,7 +1,7 @@
 //! A search that finds names outside of the grants.
 
 use super::Rule;
-use crate::contain::find::FindVerdict;
+use crate::contain::find::{FindVerdict, about};
 use crate::context::{Context, Resolved};
 use crate::judgement::Action;
 use crate::kind::Kind;
@@ -34,12 +34,11 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
                 resolved.reference.path.clone(),
                 format!("the search also finds {}, for example, which is not granted", Shown(name)),
                 format!("set find.path to the granted prefix with its slash{}", granted(context, resolved)),
-                about(resolved),
             )),
             _ => None,
         };
-        if let Some((path, message, cure, about)) = broken {
-            out.push(Violation::new(&FIND_UNBOUNDED, path, about, message).cure(cure));
+        if let Some((path, message, cure)) = broken {
+            out.push(Violation::new(&FIND_UNBOUNDED, path, about(resolved), message).cure(cure));
         }
     }
 }
@@ -50,13 +49,5 @@ fn granted(context: &Context<'_>, resolved: &Resolved<'_>) -> String {
     match context.grants_shown(store, Access::Read).as_slice() {
         [] => "; nothing is granted here".to_owned(),
         grants => format!("; granted is {}", grants.join(", ")),
-    }
-}
-
-/// The search itself: an update may keep it, not change it.
-fn about(resolved: &Resolved<'_>) -> String {
-    match resolved.reference.names {
-        Names::Find { path, regexp, .. } => format!("{} {}", path.unwrap_or("-"), regexp.unwrap_or("-")),
-        Names::Key(_) | Names::MadeAtRunTime => String::new(),
     }
 }

@@ -1,13 +1,17 @@
 //! A key that is no canonical name.
 
+use std::borrow::Cow;
+
 use super::Rule;
 use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
-use crate::provider::KeyFault;
+use crate::provider::{KeyFault, canonical};
 use crate::shown::Shown;
 use crate::subject::Names;
+use crate::subject::store::StoreProvider;
 use crate::violation::Violation;
+use crate::world::Lookup;
 
 /// See the rule's texts.
 pub static KEY_NOT_CANONICAL: Rule = Rule {
@@ -39,11 +43,19 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             KeyFault::ArnBehindPrefix => "is an ARN, and the store puts its prefix before it",
             KeyFault::ForeignArn(_) | KeyFault::ProviderNotJudged(_) => continue,
         };
+        // The same key behind another prefix is another name.
+        let about = match &resolved.store {
+            Lookup::Found(store) => match &store.provider {
+                StoreProvider::Aws(aws) => canonical::joined(&aws.prefix, key),
+                _ => Cow::Borrowed(*key),
+            },
+            Lookup::Absent | Lookup::Unknown => Cow::Borrowed(*key),
+        };
         out.push(
             Violation::new(
                 &KEY_NOT_CANONICAL,
                 &resolved.reference.path,
-                *key,
+                about,
                 format!("the name {} {how}", Shown(key)),
             )
             .cure("write the secret's name exactly as the provider has it"),

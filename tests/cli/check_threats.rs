@@ -64,19 +64,16 @@ fn verdict(case: &Case, status: Option<i32>, report: &Value) -> Option<String> {
     let found: Vec<&Value> =
         report["violations"].as_array()?.iter().filter(|found| found["file"] == "object.json").collect();
     let text = |found: &Value, field: &str| found[field].as_str().unwrap_or_default().to_owned();
+    // As the webhook says it: `path: what is wrong; what to change (rule-id)`.
     let messages: Vec<String> = found
         .iter()
-        .map(|found| match (text(found, "message"), text(found, "cure")) {
-            (message, cure) if cure.is_empty() => message,
-            (message, cure) => format!("{message}; {cure}"),
+        .map(|found| {
+            let (message, cure) = (text(found, "message"), text(found, "cure"));
+            let sentence = if cure.is_empty() { message } else { format!("{message}; {cure}") };
+            format!("{}: {sentence} ({})", text(found, "path"), text(found, "rule_id"))
         })
         .collect();
-    let said = found
-        .iter()
-        .zip(&messages)
-        .map(|(found, message)| format!("{}: {message} ({})", text(found, "path"), text(found, "rule_id")))
-        .collect::<Vec<_>>()
-        .join("\n    ");
+    let said = messages.join("\n    ");
     for (action, expected) in [("deny", &case.deny), ("warn", &case.warn)] {
         let mut ids: Vec<String> =
             found.iter().filter(|found| found["action"] == action).map(|found| text(found, "rule_id")).collect();

@@ -63,7 +63,7 @@ fn each_value_is_shown_with_its_origin() {
 fn an_error_is_shown_with_line_column_and_cure() {
     let repository = repository(&POLICY.replace("{prod: 30d}", "{prd: 30}"));
     let run = keystile(repository.path(), ["policy", "show"]).expect(2);
-    assert!(run.stderr.contains(".keystile/policy.yaml:11:22"), "{}", run.stderr);
+    assert!(run.stderr.contains(".keystile/policy.yaml:11:23"), "{}", run.stderr);
     assert!(run.stderr.contains("\"prd\" is no environment; did you mean prod?"), "{}", run.stderr);
 }
 

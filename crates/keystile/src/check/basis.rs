@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use keystile_manifest::files::{self, Walk};
 use keystile_manifest::inventory::read_inventory;
-use keystile_manifest::{Document, Files, Source, Span, Unreadable, read_one};
+use keystile_manifest::{Document, Files, Place, Source, Span, Step, Unreadable, read_one};
 use keystile_policy::policy::document::{self, Problem};
+use keystile_policy::shown::Shown;
 use keystile_policy::world::InventoryEntry;
 use keystile_policy::{FieldPath, Policy};
 
@@ -92,9 +93,17 @@ pub(crate) fn find_policy() -> anyhow::Result<PathBuf> {
 /// A problem of the policy with the line it is about.
 pub(crate) fn render(document: &Document, problem: &Problem) -> String {
     let path = problem.path.to_string();
-    let located = document.locate(&problem.path);
+    // A problem that quotes the field's name is about the name, not about its value.
+    let name = match problem.path.steps().next_back() {
+        Some(Step::Field(name)) => Some(Shown(name).to_string()),
+        _ => None,
+    };
+    let span = match document.place(&problem.path) {
+        (Place { key: Some(key), .. }, true) if name.is_some_and(|name| problem.message.contains(&name)) => key,
+        _ => document.locate(&problem.path).span,
+    };
     let message = if path.is_empty() { problem.message.clone() } else { format!("{path}: {}", problem.message) };
-    render_at(&document.source, located.span, &message, problem.is_error)
+    render_at(&document.source, span, &message, problem.is_error)
 }
 
 /// What can't be read, with the line it is about.

@@ -68,6 +68,9 @@ impl std::fmt::Debug for Guard {
 impl Judge for Guard {
     async fn judge(&self, request: AdmissionRequest) -> Decision {
         let Some(engine) = self.policy.engine() else { return NoPolicy.judge(request).await };
+        if let Err(missing) = self.surroundings.readiness() {
+            return Decision::deny(format!("keystile is still reading the cluster ({missing}): try again shortly"));
+        }
         let request = Arc::new(request);
         let mut answers = Answers::default();
         let mut judgement = self.once(&engine, &request, &answers).await;

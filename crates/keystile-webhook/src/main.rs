@@ -21,7 +21,7 @@ use keystile_webhook::tls::authority::Lifetimes;
 use keystile_webhook::tls::cluster::ClusterPlace;
 use keystile_webhook::tls::files::CertificateFiles;
 use keystile_webhook::tls::self_managed::{self, service_names};
-use keystile_webhook::world::{SharedSurroundings, folder};
+use keystile_webhook::world::{ClusterWorld, SharedSurroundings, Surroundings, folder};
 use keystile_webhook::{Guard, Health, Limits, Metrics, Server, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -76,7 +76,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         file.refresh(&policy, Timestamp::now());
         tokio::spawn(file.watch(Arc::clone(&policy), arguments.policy.policy_poll));
     }
-    let surroundings = surroundings(&arguments.policy)?;
+    let surroundings = surroundings(&arguments.policy, &metrics).await?;
+    health.add_remarked("world", {
+        let surroundings = Arc::clone(&surroundings);
+        move || surroundings.readiness()
+    });
     let guard = Guard::new(policy, surroundings, arguments.policy.lookup_timeout);
 
     let https = listen(arguments.listen).await?;
@@ -120,12 +124,21 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(cut_off.map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
 }
 
-/// The world: manifests where `--world` names some.
-fn surroundings(arguments: &PolicyArguments) -> anyhow::Result<SharedSurroundings> {
-    match &arguments.world {
-        Some(folder) => Ok(Arc::new(folder::read(folder)?.into())),
-        None => Ok(Arc::new(Snapshot::default().into())),
+/// The world: manifests where `--world` names some, else the cluster. Without a policy everything is
+/// denied anyway, and nothing is watched for it.
+async fn surroundings(arguments: &PolicyArguments, metrics: &Metrics) -> anyhow::Result<SharedSurroundings> {
+    if let Some(folder) = &arguments.world {
+        return Ok(Arc::new(folder::read(folder)?.into()));
     }
+    if arguments.policy.is_none() {
+        return Ok(Arc::new(Snapshot::default().into()));
+    }
+    let client = kube::Client::try_default()
+        .await
+        .context("while looking for the cluster's API server (without one: --world)")?;
+    let cluster = ClusterWorld::new(client, metrics.clone());
+    tokio::spawn(Arc::clone(&cluster).keep());
+    Ok(Arc::new(Surroundings::Cluster(cluster)))
 }
 
 /// With `--certificate-secret`: looks after authority, certificate and bundle, for ever.

@@ -80,6 +80,33 @@ struct CacheLabel {
     cache: &'static str,
 }
 
+/// How a live look at the cluster ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupOutcome {
+    /// The object is there.
+    Found,
+    /// It is not.
+    Absent,
+    /// The API server did not say.
+    Failed,
+    /// It did not say in time.
+    TooLate,
+}
+
+impl LookupOutcome {
+    /// All of them.
+    const ALL: [Self; 4] = [Self::Found, Self::Absent, Self::Failed, Self::TooLate];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Absent => "absent",
+            Self::Failed => "failed",
+            Self::TooLate => "too-late",
+        }
+    }
+}
+
 type Seconds = Gauge<f64, AtomicU64>;
 
 /// All metrics of the process. Cloning shares them.
@@ -102,6 +129,7 @@ pub struct Metrics {
     pub policy: PolicyMetrics,
     cache_age: Family<CacheLabel, Seconds>,
     cache_objects: Family<CacheLabel, Gauge>,
+    lookups: Family<ResultLabel, Counter>,
 }
 
 /// About connections.
@@ -195,12 +223,16 @@ impl Default for Metrics {
             policy: PolicyMetrics::default(),
             cache_age: Family::default(),
             cache_objects: Family::default(),
+            lookups: Family::default(),
         };
         for reason in RefusalReason::ALL {
             drop(metrics.refusals.get_or_create(&ReasonLabel { reason: reason.as_str() }));
         }
         for verdict in [Verdict::Allow, Verdict::Warn, Verdict::Deny, Verdict::Refuse] {
             drop(metrics.duration.get_or_create(&VerdictLabel { verdict: verdict.as_str() }));
+        }
+        for outcome in LookupOutcome::ALL {
+            drop(metrics.lookups.get_or_create(&ResultLabel { result: outcome.as_str() }));
         }
         for (reloads, result) in [
             (&metrics.certificate.reloads, "replaced"),
@@ -249,6 +281,11 @@ impl Metrics {
         let label = CacheLabel { cache };
         self.cache_age.get_or_create(&label).set(age.as_secs_f64());
         self.cache_objects.get_or_create(&label).set(i64::try_from(objects).unwrap_or(i64::MAX));
+    }
+
+    /// The cluster was asked about something that no cache knew.
+    pub fn looked_up(&self, outcome: LookupOutcome) {
+        self.lookups.get_or_create(&ResultLabel { result: outcome.as_str() }).inc();
     }
 
     /// The text of `/metrics`, in OpenMetrics format.
@@ -313,6 +350,7 @@ impl Metrics {
         let r = registry.sub_registry_with_prefix("cache");
         r.register_with_unit("age", "Since a cache was last known to be fresh", Unit::Seconds, self.cache_age.clone());
         r.register("objects", "Objects in a cache", self.cache_objects.clone());
+        r.register("lookups", "Live looks at what no cache knew, by how they ended", self.lookups.clone());
         registry
     }
 }

@@ -7,6 +7,8 @@
 
 mod support;
 
+mod changes;
 mod cluster;
 mod servers;
 mod serving;
+mod tenants;

@@ -61,7 +61,7 @@ fn a_refusal_reaches_the_user_with_its_reason() {
     expect_verdict(cluster, &namespace);
     try_apply(cluster, &namespace)
         .refused_with("Error from server (Forbidden)")
-        .refused_with("admission webhook \"refusal-0.keystile.dev\" denied the request: ");
+        .refused_with("admission webhook \"refusal-0.secrets.keystile.dev\" denied the request: ");
 }
 
 #[test]

@@ -77,7 +77,12 @@ impl Cluster {
         }
         let external_secrets = path(&self.programs.external_secrets_crds);
         let infra_operator = include_str!("../crds/infra-operator.yaml");
-        for (place, input) in [(&*external_secrets, ""), ("-", infra_operator), ("-", include_str!("../rbac.yaml"))] {
+        // Of keystile's own what a cluster is given.
+        let definition = include_str!("../../../deploy/webhook/secretpolicies.yaml");
+        let rights = include_str!("../../../deploy/webhook/rbac.yaml");
+        let inputs = [infra_operator, definition, rights, include_str!("../rbac.yaml")];
+        let inputs = inputs.map(|input| ("-", input));
+        for (place, input) in [(&*external_secrets, "")].into_iter().chain(inputs) {
             // Server-side: External Secrets' definitions are too large for the annotation of client-side apply.
             expect_run(self.kubectl(PLATFORM_ADMIN, ["apply", "--server-side", "-f", place], input))?;
         }

@@ -1,5 +1,6 @@
 //! The real `keystile-webhook`, and its registration with an API server.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,6 +25,8 @@ pub(crate) struct Webhook {
     command: Command,
     log: PathBuf,
     port: u16,
+    /// Where it answers without TLS.
+    probes: u16,
     /// `tls.crt` and `tls.key`, as cert-manager's Secret has them; none where it keeps its own.
     certificate: Option<Mounted>,
 }
@@ -42,6 +45,41 @@ impl Webhook {
         webhook
     }
 
+    /// The same, with the policy that `policy` holds as `policy.yaml`; waits until it is ready.
+    pub(crate) fn start_with_policy(cluster: &Cluster, name: &str, authority: &Authority, policy: &Mounted) -> Self {
+        let (chain, key) = authority.issue();
+        let certificate = Mounted::new(&[("tls.crt", &chain), ("tls.key", &key)]);
+        let mut webhook = Self::new(cluster, name);
+        webhook.command.arg("--tls-cert").arg(certificate.path("tls.crt"));
+        webhook.command.arg("--tls-key").arg(certificate.path("tls.key"));
+        webhook.command.arg("--policy").arg(policy.path("policy.yaml"));
+        webhook.command.args(["--policy-poll=100ms", "--lookup-timeout=10s", "--deadline=20s"]);
+        webhook.certificate = Some(certificate);
+        webhook.start_again();
+        webhook.expect_ready();
+        webhook
+    }
+
+    /// Waits until it says that it is ready.
+    #[track_caller]
+    pub(crate) fn expect_ready(&self) {
+        let ready = eventually(START_LIMIT, || {
+            let answer = self.probe("/readyz").map_err(|error| error.to_string())?;
+            if answer.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(answer) }
+        });
+        ready.unwrap_or_else(|error| panic!("the webhook is not ready {error}"));
+    }
+
+    /// What it answers at `path` of the address without TLS, head and all.
+    pub(crate) fn probe(&self, path: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.probes))?;
+        stream.set_read_timeout(Some(START_LIMIT))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
     /// Starts one that keeps its own certificate in the Secret `NAMESPACE/NAME`, for the Service and in the
     /// configuration of that name.
     pub(crate) fn start_self_managed(cluster: &Cluster, log: &str, namespace: &str, name: &str) -> Self {
@@ -54,12 +92,13 @@ impl Webhook {
     }
 
     fn new(cluster: &Cluster, name: &str) -> Self {
-        let port = free_port();
+        let (port, probes) = (free_port(), free_port());
         let mut command = Command::new(env!("CARGO_BIN_EXE_keystile-webhook"));
         command.env("KUBECONFIG", cluster.kubeconfig(WEBHOOK));
-        command.args([&format!("--listen=127.0.0.1:{port}"), "--drain-delay=0ms"]);
+        command.args([&format!("--listen=127.0.0.1:{port}"), &format!("--probe-listen=127.0.0.1:{probes}")]);
+        command.arg("--drain-delay=0ms");
         let log = cluster.folder().join(format!("{name}.log"));
-        Self { server: None, command, log, port, certificate: None }
+        Self { server: None, command, log, port, probes, certificate: None }
     }
 
     /// Starts it where it was, after [`Self::kill`].
@@ -109,38 +148,36 @@ impl Webhook {
     }
 }
 
-/// Registers webhooks as `name`, each for the objects of its namespace.
+/// Registers webhooks as `name`, each for one namespace and the objects in it.
 #[track_caller]
 pub(crate) fn register(cluster: &Cluster, name: &str, clients: &[(&str, Value)]) {
     let apply = ["apply", "--server-side", "-f", "-"];
     cluster.kubectl(PLATFORM_ADMIN, apply, &registration(name, clients).to_string()).succeeds();
 }
 
-/// Tests share a cluster, so a registration is for one namespace, and for no cluster-scoped kind.
+/// The registration of `deploy/webhook`, for each of `clients` and its namespace. Tests share a cluster, and
+/// cluster-scoped objects have no namespace to be told apart by, so [`CLUSTER_SCOPED`] is left out.
 fn registration(name: &str, clients: &[(&str, Value)]) -> Value {
-    let webhook = |(number, (namespace, client)): (usize, &(&str, Value))| {
-        json!({
-            "name": format!("{name}-{number}.keystile.dev"),
-            "clientConfig": client,
-            "admissionReviewVersions": ["v1"],
-            "sideEffects": "None",
-            "failurePolicy": "Fail",
-            "matchPolicy": "Equivalent",
-            "timeoutSeconds": 10,
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-            "rules": [{
-                "apiGroups": ["external-secrets.io", "generators.external-secrets.io", "aws-infra-operator.runner.codes"],
-                "apiVersions": ["*"],
-                "resources": ["*", "pushsecrets/status"],
-                "scope": "Namespaced",
-                "operations": ["CREATE", "UPDATE", "DELETE"],
-            }],
-        })
-    };
-    json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": name},
-        "webhooks": clients.iter().enumerate().map(webhook).collect::<Vec<_>>(),
-    })
+    let mut registration: Value = serde_saphyr::from_str(REGISTRATION).expect("the registration is YAML");
+    let webhooks = registration["webhooks"].as_array().expect("the registration has webhooks").clone();
+    let mut registered = Vec::new();
+    for (number, (namespace, client)) in clients.iter().enumerate() {
+        for webhook in webhooks.iter().filter(|webhook| webhook["name"] != CLUSTER_SCOPED) {
+            let mut webhook = webhook.clone();
+            webhook["name"] = json!(format!("{name}-{number}.{}", webhook["name"].as_str().expect("it has a name")));
+            webhook["clientConfig"] = client.clone();
+            webhook["namespaceSelector"]["matchLabels"] = json!({"kubernetes.io/metadata.name": namespace});
+            // The machine may be busy with other tests.
+            webhook["timeoutSeconds"] = json!(30);
+            registered.push(webhook);
+        }
+    }
+    registration["metadata"]["name"] = json!(name);
+    registration["webhooks"] = json!(registered);
+    registration
 }
+
+/// What the API server is told on a real cluster.
+const REGISTRATION: &str = include_str!("../../../deploy/webhook/registration.yaml");
+/// The webhook of cluster-scoped objects.
+const CLUSTER_SCOPED: &str = "cluster.keystile.dev";

@@ -3,6 +3,7 @@
 //! A document comes from a file ([`file`]). It takes the place of the one before only when all of it
 //! is valid; otherwise the last good one stays in force, and log, metric and `/readyz` say so.
 
+pub mod definition;
 pub mod file;
 
 use std::sync::{Arc, Mutex, PoisonError};

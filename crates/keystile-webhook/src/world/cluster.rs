@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use k8s_openapi::api::core::v1::Namespace as CoreNamespace;
+use keystile_policy::Query;
 use keystile_policy::kind::{EXTERNAL_SECRETS, GENERATORS, INFRA_OPERATOR, Kind, Recognised, recognise};
 use keystile_policy::subject::store::{StoreFacts, StoreKind};
 use keystile_policy::world::Namespace;
-use keystile_policy::Query;
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind, ObjectMeta, PartialObjectMeta};
 use kube::discovery::ApiGroup;

@@ -109,13 +109,16 @@ pub fn misfit<'s>(store: &'s StoreFacts, provider: &Provider, env: Option<&str>)
         (StoreProvider::Aws(store), Provider::Aws { services, accounts, regions, .. }) => {
             let is_judged = matches!(&*store.service, "SecretsManager" | "ParameterStore");
             let account = store.account();
+            // A role that is no ARN is of no account; that is not "no role".
+            let role = store.role.as_deref().or_else(|| store.additional_roles.last().map(|role| &**role));
+            let has_role = role.is_some_and(|role| !role.is_empty());
             first(&[
                 ("spec.provider.aws.service", &store.service, is_judged && allows(services, &store.service)),
                 ("spec.provider.aws.region", &store.region, allows(regions, &store.region)),
                 (
                     "spec.provider.aws.role",
-                    account.unwrap_or_default(),
-                    account.is_none_or(|account| allows(accounts, account)),
+                    role.unwrap_or_default(),
+                    account.map_or(!has_role, |account| allows(accounts, account)),
                 ),
             ])
         }
@@ -189,3 +192,6 @@ pub fn fits_none<'s>(store: &'s StoreFacts, entries: &[ProviderEntry], env: Opti
     }
     Some(closest)
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,7 +131,6 @@ spec:
     for line in [
         "names: \"/{env}/{team}/**\"",
         "roles: [\"arn:aws:iam::111111111111:role/secrets-{env}-{team}\"]",
-        "serviceAccounts: [reader]",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }

@@ -140,3 +140,18 @@ spec:
     let run = keystile(repository.path(), ["policy", "init", "--output=-", "deploy"]).expect(0);
     assert_eq!(run.text(), text);
 }
+
+#[test]
+fn a_teams_role_gets_the_names_that_it_is_granted() {
+    let repository = repository(POLICY);
+    let run = keystile(repository.path(), ["policy", "export", "iam", "--env=prod", "--team=team-a"]).expect(0);
+    assert_eq!(
+        run.json()["Statement"][0]["Resource"],
+        serde_json::json!(["arn:aws:secretsmanager:eu-west-1:111111111111:secret:/prod/team-a/?*-??????"])
+    );
+    assert!(run.stderr.contains("left out: kms:Decrypt"), "{}", run.stderr);
+    let run = keystile(repository.path(), ["policy", "export", "iam", "--env=test", "--team=team-a"]).expect(2);
+    assert!(run.stderr.contains("the policy has no such environment"), "{}", run.stderr);
+    let run = keystile(repository.path(), ["policy", "export", "iam", "--env=prod", "--team=Team A"]).expect(2);
+    assert!(run.stderr.contains("no namespace can be bound to this team"), "{}", run.stderr);
+}

@@ -21,6 +21,8 @@ pub enum PolicyCommand {
     Init(InitArgs),
     /// Print the values in force; with --resolved also those that the document leaves out, each with its origin
     Show(ShowArgs),
+    /// Write what of the policy another guard can hold as well
+    Export(ExportArgs),
     /// Run the cases beside the policy: objects and the rules that must refuse them
     Test(TestArgs),
     /// For each reference of the files: its store, what the provider is asked for, and which grants were looked at
@@ -96,6 +98,41 @@ pub struct ShowArgs {
     /// Print the JSON Schema of policy documents instead, for editors
     #[arg(long, conflicts_with_all = ["resolved", "policy", "at"])]
     pub schema: bool,
+
+    /// Read as of this time (RFC 3339) instead of now: exceptions expire
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// `keystile policy export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// For which guard.
+    #[command(subcommand)]
+    pub guard: ExportGuard,
+}
+
+/// Another guard.
+#[derive(Debug, Subcommand)]
+pub enum ExportGuard {
+    /// An IAM policy for the role of one team in one environment: exactly the names that it is granted
+    Iam(ExportIamArgs),
+}
+
+/// `keystile policy export iam`.
+#[derive(Debug, Args)]
+pub struct ExportIamArgs {
+    /// The environment
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+
+    /// The team
+    #[arg(long, value_name = "NAME")]
+    pub team: String,
+
+    /// The policy (default: .keystile/policy.yaml here or in a folder above, up to the repository's top)
+    #[arg(short, long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
 
     /// Read as of this time (RFC 3339) instead of now: exceptions expire
     #[arg(long, value_name = "TIME")]

@@ -1,6 +1,7 @@
 //! `keystile policy`: look at the policy, and ask it.
 
 mod explain;
+mod export;
 mod init;
 mod show;
 mod snapshot;
@@ -16,6 +17,7 @@ use crate::exit::Exit;
 pub fn run(args: PolicyArgs) -> anyhow::Result<Exit> {
     match args.command {
         PolicyCommand::Explain(args) => explain::run(&args),
+        PolicyCommand::Export(args) => export::run(&args),
         PolicyCommand::Init(args) => init::run(&args),
         PolicyCommand::Show(args) => show::run(&args),
         PolicyCommand::Test(args) => test::run(&args),

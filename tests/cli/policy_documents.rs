@@ -128,10 +128,7 @@ spec:
     );
     keystile(repository.path(), ["policy", "init", "deploy"]).expect(0);
     let text = std::fs::read_to_string(repository.path().join(".keystile/policy.yaml")).unwrap();
-    for line in [
-        "names: \"/{env}/{team}/**\"",
-        "roles: [\"arn:aws:iam::111111111111:role/secrets-{env}-{team}\"]",
-    ] {
+    for line in ["names: \"/{env}/{team}/**\"", "roles: [\"arn:aws:iam::111111111111:role/secrets-{env}-{team}\"]"] {
         assert!(text.contains(line), "{line}\n{text}");
     }
     keystile(repository.path(), ["check", "deploy"]).expect(0);

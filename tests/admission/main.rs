@@ -9,6 +9,8 @@ mod support;
 
 mod changes;
 mod cluster;
+mod deployment;
+mod scale;
 mod servers;
 mod serving;
 mod tenants;

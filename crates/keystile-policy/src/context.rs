@@ -277,7 +277,7 @@ impl<'c> Context<'c> {
             entry
                 .grants
                 .iter()
-                .filter(move |grant| self.has_grant(grant, store, access))
+                .filter(move |grant| self.has_grant(grant, Some(store), access))
                 .map(move |grant| (entry, grant))
         })
     }
@@ -298,14 +298,17 @@ impl<'c> Context<'c> {
         entries
     }
 
-    fn has_grant(&self, grant: &Grant, store: &StoreFacts, access: Access) -> bool {
+    /// Whether a grant counts for this binding; `None` = not through a store.
+    pub(crate) fn has_grant(&self, grant: &Grant, store: Option<&StoreFacts>, access: Access) -> bool {
         let Some(binding) = self.binding else { return false };
         let is_of_team = grant
             .teams
             .as_ref()
             .is_none_or(|teams| binding.team.value().is_some_and(|team| teams.iter().any(|granted| granted == team)));
         let is_through_store = grant.stores.as_ref().is_none_or(|stores| {
-            stores.iter().any(|granted| granted.kind == store.id.kind && granted.name == store.id.name)
+            store.is_some_and(|store| {
+                stores.iter().any(|granted| granted.kind == store.id.kind && granted.name == store.id.name)
+            })
         });
         // In any environment: only what every environment has.
         let has_access = match binding.env.value() {

@@ -23,6 +23,8 @@ mod inline_credential;
 mod inline_template_value;
 mod inline_terraform_value;
 mod inline_value;
+mod key_agent_outside_grant;
+mod key_agent_undecidable;
 mod key_arn_foreign;
 mod key_is_arn;
 mod key_not_canonical;
@@ -71,6 +73,9 @@ mod rotation_schedule_unreadable;
 mod rotation_too_slow;
 mod rotation_two_schedules;
 mod rotation_unscheduled;
+mod store_agent_not_granted;
+mod store_agent_role;
+mod store_agent_setting;
 mod store_not_granted;
 mod tag_missing;
 mod version_pinned;
@@ -102,6 +107,8 @@ pub use inline_credential::INLINE_CREDENTIAL;
 pub use inline_template_value::INLINE_TEMPLATE_VALUE;
 pub use inline_terraform_value::INLINE_TERRAFORM_VALUE;
 pub use inline_value::INLINE_VALUE;
+pub use key_agent_outside_grant::KEY_AGENT_OUTSIDE_GRANT;
+pub use key_agent_undecidable::KEY_AGENT_UNDECIDABLE;
 pub use key_arn_foreign::KEY_ARN_FOREIGN;
 pub use key_is_arn::KEY_IS_ARN;
 pub use key_not_canonical::KEY_NOT_CANONICAL;
@@ -148,6 +155,9 @@ pub use rotation_schedule_unreadable::ROTATION_SCHEDULE_UNREADABLE;
 pub use rotation_too_slow::ROTATION_TOO_SLOW;
 pub use rotation_two_schedules::ROTATION_TWO_SCHEDULES;
 pub use rotation_unscheduled::ROTATION_UNSCHEDULED;
+pub use store_agent_not_granted::STORE_AGENT_NOT_GRANTED;
+pub use store_agent_role::STORE_AGENT_ROLE;
+pub use store_agent_setting::STORE_AGENT_SETTING;
 pub use store_not_granted::STORE_NOT_GRANTED;
 pub use tag_missing::TAG_MISSING;
 pub use version_pinned::VERSION_PINNED;
@@ -217,6 +227,8 @@ pub static RULES: &[&Rule] = &[
     &INLINE_TEMPLATE_VALUE,
     &INLINE_TERRAFORM_VALUE,
     &INLINE_VALUE,
+    &KEY_AGENT_OUTSIDE_GRANT,
+    &KEY_AGENT_UNDECIDABLE,
     &KEY_ARN_FOREIGN,
     &KEY_IS_ARN,
     &KEY_NOT_CANONICAL,
@@ -263,6 +275,9 @@ pub static RULES: &[&Rule] = &[
     &ROTATION_TOO_SLOW,
     &ROTATION_TWO_SCHEDULES,
     &ROTATION_UNSCHEDULED,
+    &STORE_AGENT_NOT_GRANTED,
+    &STORE_AGENT_ROLE,
+    &STORE_AGENT_SETTING,
     &STORE_NOT_GRANTED,
     &TAG_MISSING,
     &VERSION_PINNED,

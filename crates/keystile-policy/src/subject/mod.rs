@@ -3,6 +3,8 @@
 //! Reading is the only place that knows the shapes of the kinds; rules see what was read. A value of
 //! the wrong type is never skipped: it is a [`Fault`].
 
+pub mod agent;
+pub mod agent_template;
 pub mod cron;
 pub mod fan_out;
 pub mod managed;
@@ -45,6 +47,8 @@ pub struct Subject<'o> {
     pub store: Option<Box<store::StoreFacts>>,
     /// What it pushes (PushSecret, ClusterPushSecret).
     pub push: Option<Box<push::Push<'o>>>,
+    /// What its pods ask of the Vault Agent Injector (Pods and what makes them).
+    pub agent: Option<Box<agent::Agent<'o>>>,
     /// The namespaces that it goes to (ClusterExternalSecret, ClusterPushSecret).
     pub fan_out: Option<fan_out::FanOut<'o>>,
     /// What can't be read.
@@ -63,6 +67,7 @@ impl<'o> Subject<'o> {
                 reference::read_external_secret_spec(object.pointer("/spec/externalSecretSpec"), &base, &mut subject);
                 fan_out::read(object, &mut subject);
             }
+            crate::Kind::Workload => agent::read(object, &mut subject),
             crate::Kind::PushSecret => {
                 push::read_spec(object.get("spec"), &Path::of(&["spec"]), &mut subject);
                 push::read_synced(object, &mut subject);
@@ -105,6 +110,7 @@ impl Subject<'_> {
             && self.generators.is_empty()
             && self.managed.is_empty()
             && self.store.is_none()
+            && self.agent.is_none()
             && self.faults.is_empty()
     }
 }

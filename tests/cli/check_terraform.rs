@@ -107,6 +107,41 @@ fn what_only_terraform_knows_is_named_and_never_passes() {
 }
 
 #[test]
+fn a_secret_with_a_key_of_its_own_and_a_rotation_passes() {
+    let text = "resource \"aws_secretsmanager_secret\" \"db\" {\n  name                    = \"/prod/team-a/db\"\n  \
+                kms_key_id              = aws_kms_key.main.arn\n  recovery_window_in_days = 14\n}\n\
+                resource \"aws_secretsmanager_secret_rotation\" \"db\" {\n  secret_id           = aws_secretsmanager_secret.db.id\n  \
+                rotation_lambda_arn = aws_lambda_function.rotate.arn\n  rotation_rules {\n    automatically_after_days = 30\n  }\n}\n";
+    let run = check(&[("infra/main.tf", text)]);
+    assert_eq!((said(&run), run.status), (vec![], Some(0)), "{}", run.stderr);
+    let found: Vec<String> =
+        said(&check(&[("infra/main.tf", text.split("resource \"aws_secretsmanager_secret_rotation").next().unwrap())]))
+            .into_iter()
+            .map(|(rule, ..)| rule)
+            .collect();
+    assert_eq!(found, ["rotation-missing"], "the near miss: no rotation in the run");
+}
+
+#[test]
+fn names_are_judged_where_it_is_said_whose_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("policy.yaml"),
+        POLICY.to_owned()
+            + "  namespaces: {a: {team: team-a, env: prod}}\n  rules: {kms: allow, rotation: allow, deletion: allow}\n",
+    )
+    .unwrap();
+    let secret = |label: &str, name: &str| {
+        format!("resource \"aws_secretsmanager_secret\" \"{label}\" {{\n  name = \"{name}\"\n}}\n")
+    };
+    let text = secret("own", "/prod/team-a/db") + &secret("other", "/prod/team-b/db");
+    std::fs::write(folder.path().join("main.tf"), text).unwrap();
+    let run = keystile(folder.path(), ["check", "--format=json", "--policy=policy.yaml", "--namespace=a", "main.tf"]);
+    assert_eq!(said(&run), [("key-terraform-outside-grant".to_owned(), "main.tf".to_owned(), 5)], "{}", run.stderr);
+    keystile(folder.path(), ["check", "--policy=policy.yaml", "main.tf"]).expect(0);
+}
+
+#[test]
 fn json_syntax_is_read_as_terraform() {
     let run = check(&[(
         "infra/main.tf.json",

@@ -250,6 +250,14 @@ pub struct KmsSettings {
     pub keys: ByEnv<Vec<String>>,
 }
 
+impl KmsSettings {
+    /// Whether only listed keys and aliases may be used, rather than any customer-managed key.
+    #[must_use]
+    pub fn lists_keys(&self) -> bool {
+        !self.aliases.is_unsaid() || !self.keys.is_unsaid()
+    }
+}
+
 /// One object that is excused from one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exception {

@@ -35,6 +35,9 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
                 Violation::new(&KMS_KEY_MISSING, &secret.kms_key.path, &*name, format!("{name} has no KMS key"))
                     .cure("name a customer-managed key"),
             ),
+            // A key that the same configuration makes is the customer's own, and of the account that the secret
+            // is in; where the policy lists keys, which one it is must be known.
+            Setting::Undecidable(text) if text.starts_with("${aws_kms_key.") && !context.policy.kms.lists_keys() => {}
             Setting::Undecidable(text) => out.push(
                 Violation::new(
                     &KMS_KEY_MISSING,

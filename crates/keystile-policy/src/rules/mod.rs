@@ -29,6 +29,7 @@ mod key_arn_foreign;
 mod key_is_arn;
 mod key_not_canonical;
 mod key_outside_grant;
+mod key_terraform_outside_grant;
 mod key_unresolved;
 mod kms_key_aws_managed;
 mod kms_key_foreign;
@@ -113,6 +114,7 @@ pub use key_arn_foreign::KEY_ARN_FOREIGN;
 pub use key_is_arn::KEY_IS_ARN;
 pub use key_not_canonical::KEY_NOT_CANONICAL;
 pub use key_outside_grant::KEY_OUTSIDE_GRANT;
+pub use key_terraform_outside_grant::KEY_TERRAFORM_OUTSIDE_GRANT;
 pub use key_unresolved::KEY_UNRESOLVED;
 pub use kms_key_aws_managed::KMS_KEY_AWS_MANAGED;
 pub use kms_key_foreign::KMS_KEY_FOREIGN;
@@ -233,6 +235,7 @@ pub static RULES: &[&Rule] = &[
     &KEY_IS_ARN,
     &KEY_NOT_CANONICAL,
     &KEY_OUTSIDE_GRANT,
+    &KEY_TERRAFORM_OUTSIDE_GRANT,
     &KEY_UNRESOLVED,
     &KMS_KEY_AWS_MANAGED,
     &KMS_KEY_FOREIGN,

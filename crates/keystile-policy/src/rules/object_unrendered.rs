@@ -94,16 +94,18 @@ fn look<'o>(context: &Context<'_>, value: &'o Value, path: &Path<'o>, out: &mut 
         }
         Value::String(text) => {
             if let Some((_, template)) = template::find(text) {
-                out.push(
-                    Violation::new(
-                        &OBJECT_UNRENDERED,
-                        path,
-                        text.as_str(),
-                        format!("{} is {template}, so what the cluster would get is not known", Shown(text)),
+                let (message, cure) = if context.kind.is_terraform() {
+                    (
+                        format!("{} is known only when Terraform runs", Shown(text)),
+                        "give the variable a default, or check what the plan says",
                     )
-                    .cure("check what it renders to")
-                    .not_evaluated(),
-                );
+                } else {
+                    (
+                        format!("{} is {template}, so what the cluster would get is not known", Shown(text)),
+                        "check what it renders to",
+                    )
+                };
+                out.push(Violation::new(&OBJECT_UNRENDERED, path, text.as_str(), message).cure(cure).not_evaluated());
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -135,7 +137,7 @@ fn is_looked_at(kind: Kind, path: &[Step<'_>]) -> bool {
     if kind.is_terraform() {
         // Values are not looked at, of tags only the keys; a function is one, whatever its ARN.
         let is_value = matches!(name(0), "version" | "value" | "value_wo" | "insecure_value");
-        let is_function = (name(0), name(1)) == ("rotation", "rotation_lambda_arn");
+        let is_function = matches!((name(0), name(1)), ("rotation", "rotation_lambda_arn" | "secret_id"));
         let is_tags_value = name(0) == "tags" && path.len() > 1;
         return !(is_value || is_function || is_tags_value || name(0) == "metadata");
     }

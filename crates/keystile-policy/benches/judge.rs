@@ -10,7 +10,7 @@ use keystile_policy::policy::document;
 use keystile_policy::{Door, Engine, Request, Snapshot, User};
 use serde_json::{Value, json};
 
-const ROUNDS: usize = 5_000;
+const ROUNDS: usize = 1_000;
 
 fn main() {
     let now = "2026-11-25T12:00:00Z".parse().expect("a time");
@@ -55,6 +55,8 @@ fn main() {
         ("a search by path", search("/prod/team-a/", ".*"), false),
         ("a search by an expression", search("", "^/prod/team-a/[a-z0-9-]{3,20}/password$"), false),
         ("a search by an expression that can't be followed", search("", "^/prod/team-a/|(a|b|c)*a(a|b|c){25}"), true),
+        ("a thousand searches by expressions that are too large", many_searches("(.{0,30}){30}"), true),
+        ("a thousand searches by expressions that are long", many_searches(&"(ab?|c)".repeat(140)), true),
     ] {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == what) {
             continue;
@@ -100,6 +102,11 @@ fn entries(count: usize, prefix: &str) -> Value {
         })
         .collect();
     external_secret(json!({ "data": data }))
+}
+
+fn many_searches(regexp: &str) -> Value {
+    let finds: Vec<Value> = (0..1000).map(|_| json!({"find": {"name": {"regexp": regexp}}})).collect();
+    external_secret(json!({ "dataFrom": finds }))
 }
 
 fn search(path: &str, regexp: &str) -> Value {

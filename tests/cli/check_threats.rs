@@ -17,7 +17,7 @@ use case::{Case, Door};
 #[test]
 fn every_case_gets_its_verdict() {
     let cases: Vec<Case> =
-        case::all(&case::folder(&project())).into_iter().filter(|case| case.is_for(Door::Check)).collect();
+        case::all(&case::folder(project())).into_iter().filter(|case| case.is_for(Door::Check)).collect();
     assert!(!cases.is_empty(), "no case is for this door");
     let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {

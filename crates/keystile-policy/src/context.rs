@@ -14,12 +14,15 @@ use crate::contain::find::{self, FindVerdict};
 use crate::fan_out::Reach;
 use crate::field_path::Step;
 use crate::kind::Kind;
+use crate::live::{self, LiveSecret};
 use crate::policy::{Access, Grant, Policy, Provider, ProviderEntry};
+use crate::provider::kms::KmsKey;
 use crate::provider::{self, EffectiveKey, KeyFault};
 use crate::request::Request;
 use crate::selector::Selector;
+use crate::subject::managed::ManagedSecret;
 use crate::subject::refresh::Refresh;
-use crate::subject::store::{StoreFacts, StoreKind};
+use crate::subject::store::{StoreFacts, StoreKind, StoreProvider};
 use crate::subject::{Names, Reference, StoreTarget, Subject};
 use crate::world::{Lookup, Query, StoreId, World};
 
@@ -57,6 +60,19 @@ pub struct Context<'c> {
     budget: RefCell<Budget>,
     /// [`Context::fitting`], by the address of a store that [`Context::resolved`] holds.
     fitting: RefCell<Fitting<'c>>,
+    /// What the inventory says of the secrets; looked up once, by the first rule that asks.
+    live: OnceCell<Vec<LiveSecret<'c>>>,
+}
+
+/// What the policy says of a KMS key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// It lists none, so any customer-managed key may be used.
+    Any,
+    /// It lists this one.
+    Listed,
+    /// It lists others.
+    NotListed,
 }
 
 /// Entries of the policy by the address of a store that fits them.
@@ -104,6 +120,7 @@ impl<'c> Context<'c> {
             unanswered: RefCell::default(),
             budget: RefCell::default(),
             fitting: RefCell::default(),
+            live: OnceCell::new(),
         };
         let mut by_label = ByLabel::default();
         for reference in &subject.references {
@@ -214,6 +231,60 @@ impl<'c> Context<'c> {
             Lookup::Absent => Lookup::Absent,
             Lookup::Unknown => Lookup::Unknown,
         }
+    }
+
+    /// The region that a managed secret is in: its own setting, else that of the store or provider through
+    /// which it is written.
+    #[must_use]
+    pub fn region_of(&self, secret: &ManagedSecret<'_>) -> Option<String> {
+        if let Some(region) = secret.region.known() {
+            return Some(region.to_string());
+        }
+        let written = self.resolved.iter().find(|resolved| resolved.reference.path == secret.name.path)?;
+        match &written.store {
+            Lookup::Found(store) => match &store.provider {
+                StoreProvider::Aws(aws) if !aws.region.is_empty() => Some(aws.region.to_string()),
+                _ => None,
+            },
+            Lookup::Absent | Lookup::Unknown => None,
+        }
+    }
+
+    /// Whether the policy lists a KMS key, where it lists any.
+    #[must_use]
+    pub fn kms_listing(&self, text: &str) -> Listing {
+        let kms = &self.policy.kms;
+        if kms.aliases.is_unsaid() && kms.keys.is_unsaid() {
+            return Listing::Any;
+        }
+        let key = KmsKey::read(text);
+        let is_alias =
+            self.binding.is_some_and(|binding| kms.aliases.allows(self.env(), |alias| alias.matches(key.id, binding)));
+        if is_alias || kms.keys.allows(self.env(), |listed| listed == text || listed == key.id) {
+            Listing::Listed
+        } else {
+            Listing::NotListed
+        }
+    }
+
+    /// The keys of the tags that a managed secret must have: those of the environment, or of any where it is
+    /// not known which.
+    #[must_use]
+    pub fn required_tags(&self) -> Vec<&'c str> {
+        let tags = &self.policy.required_tags;
+        let lists: Vec<&Vec<String>> = match self.env() {
+            Some(env) => tags.get(env).into_iter().collect(),
+            None => tags.values().collect(),
+        };
+        let mut required: Vec<&str> = lists.into_iter().flatten().map(String::as_str).collect();
+        required.sort_unstable();
+        required.dedup();
+        required
+    }
+
+    /// What the inventory says of the secrets that the object names.
+    pub fn live(&self) -> &[LiveSecret<'c>] {
+        self.live.get_or_init(|| live::secrets(self))
     }
 
     /// Notes a question that the world could not answer.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::inventory::InventoryIndex;
 use crate::kind::{self, Kind, Recognised};
 use crate::subject::store::{StoreFacts, StoreKind};
 use crate::subject::{StoreTarget, Subject};
@@ -140,6 +141,14 @@ pub enum Inventory {
         /// When the inventory was read.
         read_at: Timestamp,
     },
+    /// There is an inventory, and it can't tell: it does not cover the region or account, or has the name
+    /// in several accounts and which one is meant is not known.
+    Unclear {
+        /// Why, as a clause.
+        why: String,
+        /// When the inventory was read.
+        read_at: Timestamp,
+    },
 }
 
 /// What lies around a judged object.
@@ -230,7 +239,7 @@ pub struct Snapshot {
     aws_providers: BTreeMap<(String, String), Arc<Value>>,
     objects: Vec<StoredObject>,
     referrers: Referrers,
-    inventory: BTreeMap<String, Arc<InventoryEntry>>,
+    inventory: InventoryIndex,
     inventory_read_at: Option<Timestamp>,
     /// Whether the snapshot is the whole cluster: then what it lacks is absent, else unknown.
     is_complete: bool,
@@ -287,7 +296,7 @@ impl Snapshot {
 
     /// Takes in the inventory, read at `read_at`.
     pub fn set_inventory(&mut self, entries: impl IntoIterator<Item = InventoryEntry>, read_at: Timestamp) {
-        self.inventory = entries.into_iter().map(|entry| (entry.name.clone(), Arc::new(entry))).collect();
+        self.inventory = entries.into_iter().collect();
         self.inventory_read_at = Some(read_at);
     }
 
@@ -355,11 +364,10 @@ impl World for Snapshot {
         candidates.map(|at| self.objects[*at].clone()).collect()
     }
 
-    fn inventory(&self, _account: Option<&str>, _region: &str, name: &str) -> Inventory {
-        match (self.inventory_read_at, self.inventory.get(name)) {
-            (None, _) => Inventory::None,
-            (Some(read_at), Some(entry)) => Inventory::Entry { entry: Arc::clone(entry), read_at },
-            (Some(read_at), None) => Inventory::Absent { read_at },
+    fn inventory(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {
+        match self.inventory_read_at {
+            None => Inventory::None,
+            Some(read_at) => self.inventory.find(account, region, name, read_at),
         }
     }
 }

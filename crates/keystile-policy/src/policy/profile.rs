@@ -41,7 +41,13 @@ impl Profile {
     pub fn actions(self) -> &'static [(&'static str, Action)] {
         match self {
             Self::Baseline => &[],
-            Self::Pci => &[("inventory", Action::Deny), ("kms", Action::Deny), ("rotation", Action::Deny)],
+            // What is not known is said, not refused: a webhook without an inventory would refuse everything.
+            Self::Pci => &[
+                ("inventory", Action::Deny),
+                ("inventory-unknown", Action::Warn),
+                ("kms", Action::Deny),
+                ("rotation", Action::Deny),
+            ],
         }
     }
 }

@@ -53,6 +53,13 @@ impl<'o> KmsKey<'o> {
     }
 }
 
+/// Whether an expression of Terraform names a key that the same configuration makes: the customer's own,
+/// whatever its id will be. (An alias can be of any key.)
+#[must_use]
+pub fn is_own_key(text: &str) -> bool {
+    text.starts_with("${aws_kms_key.")
+}
+
 fn is_id(text: &str) -> bool {
     if let Some(digits) = text.strip_prefix("mrk-") {
         return digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -4,6 +4,7 @@ use super::Rule;
 use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
+use crate::shown::Shown;
 use crate::violation::Violation;
 
 /// See the rule's texts.
@@ -27,6 +28,17 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
         let name = secret.name_shown();
         let is_zero = deletion.recovery_days.setting.known() == Some(&0);
         let is_forced = deletion.is_forced.setting.known() == Some(&true);
+        if let Some(text) = deletion.is_forced.undecidable().filter(|_| !is_zero) {
+            out.push(
+                Violation::new(
+                    &DELETION_IMMEDIATE,
+                    &deletion.is_forced.path,
+                    &*name,
+                    format!("whether {name} is deleted at once is not known here: {}", Shown(text)),
+                )
+                .not_evaluated(),
+            );
+        }
         if is_zero || is_forced {
             let path = if is_forced { &deletion.is_forced.path } else { &deletion.recovery_days.path };
             out.push(

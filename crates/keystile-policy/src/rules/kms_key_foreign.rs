@@ -29,33 +29,29 @@ pub static KMS_KEY_FOREIGN: Rule = Rule {
 
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
     for secret in &context.subject.managed {
-        let Some(key) = secret.kms_key.setting.known() else { continue };
-        let Some((region, account)) = KmsKey::read(key).place else { continue };
-        if !context.is_kms_account(account) {
-            out.push(
-                Violation::new(
-                    &KMS_KEY_FOREIGN,
-                    &secret.kms_key.path,
-                    &**key,
-                    format!("{} is of account {}", Shown(key), Shown(account)),
-                )
-                .cure("use a key of an account that the policy names"),
-            );
-        }
-        let is_region = match secret.region.known() {
-            Some(own) => **own == *region,
-            None => context.is_aws_region(region),
-        };
-        if !is_region {
-            out.push(
-                Violation::new(
-                    &KMS_KEY_FOREIGN,
-                    &secret.kms_key.path,
-                    &**key,
-                    format!("{} is of region {}", Shown(key), Shown(region)),
-                )
-                .cure("use a key of the region that the secret is in"),
-            );
+        for (nth, (path, text)) in secret.kms_keys().enumerate() {
+            let Some((region, account)) = KmsKey::read(text).place else { continue };
+            let mut faults = Vec::new();
+            if !context.is_kms_account(account) {
+                faults.push(format!("of account {}", Shown(account)));
+            }
+            // The first is the secret's own; the region of a copy's key is kms-replica-key's.
+            let is_own = nth == 0 && secret.kms_key.setting.known().is_some();
+            let is_region = match context.region_of(secret) {
+                _ if !is_own => true,
+                Some(own) => own == region,
+                None => context.is_aws_region(region),
+            };
+            if !is_region {
+                faults.push(format!("of region {}", Shown(region)));
+            }
+            if !faults.is_empty() {
+                let message = format!("{} is {}", Shown(text), faults.join(" and "));
+                out.push(
+                    Violation::new(&KMS_KEY_FOREIGN, path, text, message)
+                        .cure("use a key of an account that the policy names, in the region that the secret is in"),
+                );
+            }
         }
     }
 }

@@ -30,8 +30,7 @@ pub static KMS_KEY_MALFORMED: Rule = Rule {
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
     for secret in &context.subject.managed {
         for (path, key) in secret.kms_keys() {
-            // A reference of Terraform to a key of the same configuration has no form yet.
-            if !KmsKey::read(key).is_well_formed && !key.contains("${") {
+            if !KmsKey::read(key).is_well_formed {
                 out.push(
                     Violation::new(
                         &KMS_KEY_MALFORMED,

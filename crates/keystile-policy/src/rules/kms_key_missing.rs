@@ -4,6 +4,7 @@ use super::Rule;
 use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
+use crate::provider::kms::is_own_key;
 use crate::shown::Shown;
 use crate::subject::managed::Setting;
 use crate::violation::Violation;
@@ -37,7 +38,7 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             ),
             // A key that the same configuration makes is the customer's own, and of the account that the secret
             // is in; where the policy lists keys, which one it is must be known.
-            Setting::Undecidable(text) if text.starts_with("${aws_kms_key.") && !context.policy.kms.lists_keys() => {}
+            Setting::Undecidable(text) if is_own_key(text) && !context.policy.kms.lists_keys() => {}
             Setting::Undecidable(text) => out.push(
                 Violation::new(
                     &KMS_KEY_MISSING,

@@ -8,6 +8,7 @@ mod binding_unbound;
 mod binding_value_unusable;
 mod deletion_immediate;
 mod deletion_policy_absent;
+mod deletion_policy_unknown;
 mod deletion_recovery_window;
 mod fanout_namespaced_store;
 mod fanout_shared_write;
@@ -23,6 +24,14 @@ mod inline_credential;
 mod inline_template_value;
 mod inline_terraform_value;
 mod inline_value;
+mod inventory_kms_key;
+mod inventory_pending_deletion;
+mod inventory_rotation_off;
+mod inventory_rotation_overdue;
+mod inventory_rotation_slow;
+mod inventory_tag_missing;
+mod inventory_unknown;
+mod inventory_value_old;
 mod key_agent_outside_grant;
 mod key_agent_undecidable;
 mod key_arn_foreign;
@@ -37,6 +46,8 @@ mod kms_key_malformed;
 mod kms_key_missing;
 mod kms_key_not_listed;
 mod kms_replica_key;
+mod kms_replica_region;
+mod object_unknown_field;
 mod object_unknown_version;
 mod object_unparsable;
 pub(crate) mod object_unrendered;
@@ -46,6 +57,7 @@ mod operator_outside_grant;
 mod operator_provider_foreign;
 mod operator_provider_unknown;
 mod operator_region;
+mod operator_role_not_granted;
 mod operator_secret_renamed;
 mod policy_invalid;
 mod policy_questionable;
@@ -93,6 +105,7 @@ pub use binding_unbound::BINDING_UNBOUND;
 pub use binding_value_unusable::BINDING_VALUE_UNUSABLE;
 pub use deletion_immediate::DELETION_IMMEDIATE;
 pub use deletion_policy_absent::DELETION_POLICY_ABSENT;
+pub use deletion_policy_unknown::DELETION_POLICY_UNKNOWN;
 pub use deletion_recovery_window::DELETION_RECOVERY_WINDOW;
 pub use fanout_namespaced_store::FANOUT_NAMESPACED_STORE;
 pub use fanout_shared_write::FANOUT_SHARED_WRITE;
@@ -108,6 +121,14 @@ pub use inline_credential::INLINE_CREDENTIAL;
 pub use inline_template_value::INLINE_TEMPLATE_VALUE;
 pub use inline_terraform_value::INLINE_TERRAFORM_VALUE;
 pub use inline_value::INLINE_VALUE;
+pub use inventory_kms_key::INVENTORY_KMS_KEY;
+pub use inventory_pending_deletion::INVENTORY_PENDING_DELETION;
+pub use inventory_rotation_off::INVENTORY_ROTATION_OFF;
+pub use inventory_rotation_overdue::INVENTORY_ROTATION_OVERDUE;
+pub use inventory_rotation_slow::INVENTORY_ROTATION_SLOW;
+pub use inventory_tag_missing::INVENTORY_TAG_MISSING;
+pub use inventory_unknown::INVENTORY_UNKNOWN;
+pub use inventory_value_old::INVENTORY_VALUE_OLD;
 pub use key_agent_outside_grant::KEY_AGENT_OUTSIDE_GRANT;
 pub use key_agent_undecidable::KEY_AGENT_UNDECIDABLE;
 pub use key_arn_foreign::KEY_ARN_FOREIGN;
@@ -122,6 +143,8 @@ pub use kms_key_malformed::KMS_KEY_MALFORMED;
 pub use kms_key_missing::KMS_KEY_MISSING;
 pub use kms_key_not_listed::KMS_KEY_NOT_LISTED;
 pub use kms_replica_key::KMS_REPLICA_KEY;
+pub use kms_replica_region::KMS_REPLICA_REGION;
+pub use object_unknown_field::OBJECT_UNKNOWN_FIELD;
 pub use object_unknown_version::OBJECT_UNKNOWN_VERSION;
 pub use object_unparsable::OBJECT_UNPARSABLE;
 pub use object_unrendered::OBJECT_UNRENDERED;
@@ -131,6 +154,7 @@ pub use operator_outside_grant::OPERATOR_OUTSIDE_GRANT;
 pub use operator_provider_foreign::OPERATOR_PROVIDER_FOREIGN;
 pub use operator_provider_unknown::OPERATOR_PROVIDER_UNKNOWN;
 pub use operator_region::OPERATOR_REGION;
+pub use operator_role_not_granted::OPERATOR_ROLE_NOT_GRANTED;
 pub use operator_secret_renamed::OPERATOR_SECRET_RENAMED;
 pub use policy_invalid::POLICY_INVALID;
 pub use policy_questionable::POLICY_QUESTIONABLE;
@@ -214,6 +238,7 @@ pub static RULES: &[&Rule] = &[
     &BINDING_VALUE_UNUSABLE,
     &DELETION_IMMEDIATE,
     &DELETION_POLICY_ABSENT,
+    &DELETION_POLICY_UNKNOWN,
     &DELETION_RECOVERY_WINDOW,
     &FANOUT_NAMESPACED_STORE,
     &FANOUT_SHARED_WRITE,
@@ -229,6 +254,14 @@ pub static RULES: &[&Rule] = &[
     &INLINE_TEMPLATE_VALUE,
     &INLINE_TERRAFORM_VALUE,
     &INLINE_VALUE,
+    &INVENTORY_KMS_KEY,
+    &INVENTORY_PENDING_DELETION,
+    &INVENTORY_ROTATION_OFF,
+    &INVENTORY_ROTATION_OVERDUE,
+    &INVENTORY_ROTATION_SLOW,
+    &INVENTORY_TAG_MISSING,
+    &INVENTORY_UNKNOWN,
+    &INVENTORY_VALUE_OLD,
     &KEY_AGENT_OUTSIDE_GRANT,
     &KEY_AGENT_UNDECIDABLE,
     &KEY_ARN_FOREIGN,
@@ -243,6 +276,8 @@ pub static RULES: &[&Rule] = &[
     &KMS_KEY_MISSING,
     &KMS_KEY_NOT_LISTED,
     &KMS_REPLICA_KEY,
+    &KMS_REPLICA_REGION,
+    &OBJECT_UNKNOWN_FIELD,
     &OBJECT_UNKNOWN_VERSION,
     &OBJECT_UNPARSABLE,
     &OBJECT_UNRENDERED,
@@ -252,6 +287,7 @@ pub static RULES: &[&Rule] = &[
     &OPERATOR_PROVIDER_FOREIGN,
     &OPERATOR_PROVIDER_UNKNOWN,
     &OPERATOR_REGION,
+    &OPERATOR_ROLE_NOT_GRANTED,
     &OPERATOR_SECRET_RENAMED,
     &POLICY_INVALID,
     &POLICY_QUESTIONABLE,

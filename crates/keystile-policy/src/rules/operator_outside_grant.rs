@@ -1,12 +1,13 @@
 //! A secret of the operator that is not granted to the team.
 
-use super::Rule;
-use crate::context::Context;
+use super::{KEY_ARN_FOREIGN, KEY_NOT_CANONICAL, Rule};
+use crate::context::{Context, Resolved};
 use crate::judgement::Action;
 use crate::kind::Kind;
 use crate::policy::Access;
-use crate::provider;
+use crate::provider::{self, KeyFault};
 use crate::shown::Shown;
+use crate::subject::Names;
 use crate::violation::Violation;
 use crate::world::Lookup;
 
@@ -28,6 +29,9 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
         return;
     }
     for resolved in &context.resolved {
+        if let (Some(Err(fault)), Names::Key(key)) = (&resolved.key, &resolved.reference.names) {
+            ungrantable(context, resolved, fault, key, out);
+        }
         let (Lookup::Found(store), Some(Ok(key))) = (&resolved.store, &resolved.key) else { continue };
         let access = resolved.reference.access;
         if context.is_key_granted(store, access, key)
@@ -51,5 +55,22 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             .effective_key(&*key.name)
             .grants(context.grants_shown(store, access)),
         );
+    }
+}
+
+/// A name that no grant could cover. The rule about its fault says more; where a policy lets that pass, the
+/// name is still outside of every grant.
+fn ungrantable(context: &Context<'_>, resolved: &Resolved<'_>, fault: &KeyFault, key: &str, out: &mut Vec<Violation>) {
+    let rule = match fault {
+        KeyFault::NotCanonical(_) | KeyFault::ArnBehindPrefix => &KEY_NOT_CANONICAL,
+        KeyFault::ForeignArn(_) => &KEY_ARN_FOREIGN,
+        KeyFault::ProviderNotJudged(_) => return, // an AWSProvider is always Secrets Manager
+    };
+    if context.policy.action(rule, context.env()) != Action::Deny {
+        let message = format!("{} can't be compared with what is granted", Shown(key));
+        let violation = Violation::new(&OPERATOR_OUTSIDE_GRANT, &resolved.reference.path, key, message);
+        if !out.iter().any(|other| other.is_same(&violation)) {
+            out.push(violation);
+        }
     }
 }

@@ -4,7 +4,6 @@ use super::Rule;
 use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
-use crate::subject::managed::Setting;
 use crate::violation::Violation;
 
 /// See the rule's texts.
@@ -22,7 +21,7 @@ pub static ROTATION_DISABLED: Rule = Rule {
 
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
     for (secret, rotation) in context.subject.rotations() {
-        if rotation.is_nothing() || rotation.is_on() || matches!(rotation.is_enabled.setting, Setting::Undecidable(_)) {
+        if rotation.is_nothing() || rotation.is_on() || rotation.is_undecidable() {
             continue;
         }
         let name = secret.name_shown();

@@ -4,6 +4,7 @@ use super::Rule;
 use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
+use crate::shown::Shown;
 use crate::subject::managed::Setting;
 use crate::violation::Violation;
 
@@ -21,18 +22,24 @@ pub static ROTATION_NO_FUNCTION: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
-    for (secret, rotation) in context.subject.rotations() {
-        if rotation.is_on() && rotation.function.setting == Setting::Absent {
-            let name = secret.name_shown();
-            out.push(
+    for (secret, rotation) in context.subject.rotations().filter(|(_, rotation)| rotation.is_on()) {
+        let name = secret.name_shown();
+        let path = &rotation.function.path;
+        match &rotation.function.setting {
+            Setting::Is(function) if !function.is_empty() => {}
+            Setting::Is(_) | Setting::Absent => out.push(
+                Violation::new(&ROTATION_NO_FUNCTION, path, &*name, format!("no function rotates {name}"))
+                    .cure("name the Lambda function that does"),
+            ),
+            Setting::Undecidable(text) => out.push(
                 Violation::new(
                     &ROTATION_NO_FUNCTION,
-                    &rotation.function.path,
+                    path,
                     &*name,
-                    format!("no function rotates {name}"),
+                    format!("which function rotates {name} is not known here: {}", Shown(text)),
                 )
-                .cure("name the Lambda function that does"),
-            );
+                .not_evaluated(),
+            ),
         }
     }
 }

@@ -21,11 +21,8 @@ pub static ROTATION_TWO_SCHEDULES: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
-    for (secret, rotation) in context.subject.rotations() {
-        let is_written = |absent: bool| !absent;
-        if is_written(rotation.days.setting == Setting::Absent)
-            && is_written(rotation.expression.setting == Setting::Absent)
-        {
+    for (secret, rotation) in context.subject.rotations().filter(|(_, rotation)| !rotation.is_undecidable()) {
+        if rotation.days.setting != Setting::Absent && rotation.expression.setting != Setting::Absent {
             let name = secret.name_shown();
             out.push(
                 Violation::new(

@@ -5,7 +5,6 @@ use crate::context::Context;
 use crate::judgement::Action;
 use crate::kind::Kind;
 use crate::shown::Shown;
-use crate::subject::managed::Setting;
 use crate::violation::Violation;
 
 /// See the rule's texts.
@@ -28,32 +27,22 @@ pub static TAG_MISSING: Rule = Rule {
 };
 
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
-    let Some(required) =
-        context.policy.required_tags.strictest(context.env(), |a, b| if b.len() > a.len() { b } else { a })
-    else {
+    let required = context.required_tags();
+    if required.is_empty() {
         return;
-    };
+    }
     for secret in &context.subject.managed {
         let Some(tags) = &secret.tags else { continue };
-        for tag in required {
-            let name = secret.name_shown();
-            let about = format!("{name} {tag}");
-            match &tags.setting {
-                Setting::Is(keys) if keys.iter().any(|key| key == tag) => {}
-                Setting::Undecidable(text) => out.push(
-                    Violation::new(
-                        &TAG_MISSING,
-                        &tags.path,
-                        about,
-                        format!("the tags of {name} are not known here: {}", Shown(text)),
-                    )
-                    .not_evaluated(),
-                ),
-                Setting::Is(_) | Setting::Absent => out.push(
-                    Violation::new(&TAG_MISSING, &tags.path, about, format!("{name} has no tag {}", Shown(tag)))
-                        .cure("add it"),
-                ),
-            }
+        let name = secret.name_shown();
+        if let Some(text) = tags.undecidable() {
+            let message = format!("the tags of {name} are not known here: {}", Shown(text));
+            out.push(Violation::new(&TAG_MISSING, &tags.path, &*name, message).not_evaluated());
+            continue;
+        }
+        let has = |tag: &str| tags.setting.known().is_some_and(|keys| keys.iter().any(|key| key == tag));
+        for tag in required.iter().filter(|tag| !has(tag)) {
+            let message = format!("{name} has no tag {}", Shown(tag));
+            out.push(Violation::new(&TAG_MISSING, &tags.path, format!("{name} {tag}"), message).cure("add it"));
         }
     }
 }

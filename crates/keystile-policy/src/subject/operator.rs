@@ -19,7 +19,11 @@ use crate::policy::Access;
 /// Reads a SecretsManagerSecret.
 pub(super) fn read_secrets_manager_secret<'o>(object: &'o Value, subject: &mut Subject<'o>) {
     let spec_path = Path::of(&["spec"]);
-    let Some(spec) = object.get("spec") else { return };
+    let Some(spec) = object.get("spec").filter(|spec| spec.is_object()) else {
+        // The definition doesn't require one: the operator would act on an empty name.
+        subject.faults.push(Fault { path: (&spec_path).into(), message: "must be a map".to_owned() });
+        return;
+    };
     let mut reader = Reader { spec, path: &spec_path, faults: &mut subject.faults };
     let name = reader.text(&["secretName"]);
     let rotation = Rotation {

@@ -2,7 +2,7 @@
 //! place below a reference, a store or a managed secret is classified in `surface.txt`.
 //!
 //! `KEYSTILE_CRDS` names folders with definitions, parted by `:`; where it is not set, External Secrets'
-//! definitions are those that `tests/assets` has fetched. Where there are none the tests say so and pass.
+//! definitions are those of `KEYSTILE_ASSETS`, which `tests/run` sets. Where there are none the tests say so and pass.
 
 mod fields;
 mod paths;
@@ -23,21 +23,18 @@ pub(crate) fn folders() -> Vec<PathBuf> {
     if let Some(named) = env::var_os("KEYSTILE_CRDS") {
         return env::split_paths(&named).collect();
     }
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))
-        .map(|cache| cache.join("keystile-assets"));
-    let versions = cache.and_then(|cache| std::fs::read_dir(cache).ok()).into_iter().flatten();
-    let mut found: Vec<PathBuf> =
-        versions.flatten().map(|version| version.path().join("crds")).filter(|crds| crds.is_dir()).collect();
-    found.sort();
-    found.pop().map_or_else(
+    let assets = env::var_os("KEYSTILE_ASSETS").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let found = assets.map(|assets| assets.join("crds")).filter(|crds| crds.is_dir());
+    found.map_or_else(
         || {
-            assert_ne!(env::var("CI").as_deref(), Ok("true"), "no definitions: run tests/assets");
+            assert_ne!(env::var("CI").as_deref(), Ok("true"), "there are no definitions");
             // Not `eprintln!`: the runner would swallow it.
-            let _ = writeln!(std::io::stderr(), "LEFT OUT: there are no definitions; tests/assets fetches them");
+            let _ = writeln!(
+                std::io::stderr(),
+                "LEFT OUT: there are no definitions: run the tests with tests/run, which installs them"
+            );
             Vec::new()
         },
-        |newest| vec![newest],
+        |crds| vec![crds],
     )
 }

@@ -10,6 +10,7 @@ mod support;
 mod changes;
 mod cluster;
 mod deployment;
+mod policies;
 mod scale;
 mod servers;
 mod serving;

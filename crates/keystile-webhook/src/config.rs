@@ -43,9 +43,30 @@ pub struct Arguments {
     #[command(flatten)]
     pub policy: PolicyArguments,
 
+    /// What one replica of several does.
+    #[command(flatten)]
+    pub leader: LeaderArguments,
+
     /// Bounds.
     #[command(flatten)]
     pub limits: LimitArguments,
+}
+
+/// What one replica of several does.
+#[derive(Clone, Debug, Args)]
+#[group(skip)]
+pub struct LeaderArguments {
+    /// Lease by which one replica is chosen that writes status and reports; without it none are written.
+    #[arg(long, env = "KEYSTILE_LEASE", value_name = "NAMESPACE/NAME", value_parser = namespaced, help_heading = "Audit", requires = "identity")]
+    pub lease: Option<Namespaced>,
+
+    /// This replica's own name in the Lease: that of its Pod.
+    #[arg(long, env = "KEYSTILE_IDENTITY", value_name = "NAME", help_heading = "Audit")]
+    pub identity: Option<String>,
+
+    /// How long a replica leads that is not heard of any more.
+    #[arg(long, env = "KEYSTILE_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration, help_heading = "Audit")]
+    pub lease_duration: Duration,
 }
 
 /// What is judged by, and what lies around the judged objects.
@@ -55,6 +76,10 @@ pub struct PolicyArguments {
     /// File with the policy (a SecretPolicy in YAML); read again when it changes, and in force only when all of it is valid.
     #[arg(long, env = "KEYSTILE_POLICY", value_name = "FILE", help_heading = "Policy")]
     pub policy: Option<PathBuf>,
+
+    /// Name of the SecretPolicy that is in force, where the policy is a custom resource of the cluster.
+    #[arg(long, env = "KEYSTILE_POLICY_NAME", value_name = "NAME", help_heading = "Policy", conflicts_with_all = ["policy", "world"])]
+    pub policy_name: Option<String>,
 
     /// Look for another policy so often.
     #[arg(long, env = "KEYSTILE_POLICY_POLL", value_name = "DURATION", default_value = "5s", value_parser = duration, help_heading = "Policy")]

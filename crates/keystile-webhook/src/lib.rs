@@ -19,6 +19,7 @@ pub mod config;
 pub mod guard;
 pub mod health;
 pub mod judge;
+pub mod leader;
 pub mod limits;
 pub mod metrics;
 pub mod policy;

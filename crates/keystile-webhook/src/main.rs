@@ -13,8 +13,10 @@ use clap::FromArgMatches as _;
 use jiff::Timestamp;
 use keystile_policy::Snapshot;
 use keystile_webhook::config::{self, Arguments, CertificateArguments, PolicyArguments};
+use keystile_webhook::leader::{Candidate, Leader};
 use keystile_webhook::policy::PolicyInForce;
 use keystile_webhook::policy::file::PolicyFile;
+use keystile_webhook::policy::resource::PolicyResources;
 use keystile_webhook::server::Ended;
 use keystile_webhook::tls::ServingCertificate;
 use keystile_webhook::tls::authority::Lifetimes;
@@ -72,7 +74,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         move || policy.readiness()
     });
     if let Some(file) = &arguments.policy.policy {
-        let mut file = PolicyFile::new(file);
+        let file = PolicyFile::new(file);
         file.refresh(&policy, Timestamp::now());
         tokio::spawn(file.watch(Arc::clone(&policy), arguments.policy.policy_poll));
     }
@@ -81,6 +83,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let surroundings = Arc::clone(&surroundings);
         move || surroundings.readiness()
     });
+    lead(&arguments, &policy).await?;
     let guard = Guard::new(policy, surroundings, arguments.policy.lookup_timeout);
 
     let https = listen(arguments.listen).await?;
@@ -130,7 +133,7 @@ async fn surroundings(arguments: &PolicyArguments, metrics: &Metrics) -> anyhow:
     if let Some(folder) = &arguments.world {
         return Ok(Arc::new(folder::read(folder)?.into()));
     }
-    if arguments.policy.is_none() {
+    if arguments.policy.is_none() && arguments.policy_name.is_none() {
         return Ok(Arc::new(Snapshot::default().into()));
     }
     let client = kube::Client::try_default()
@@ -139,6 +142,31 @@ async fn surroundings(arguments: &PolicyArguments, metrics: &Metrics) -> anyhow:
     let cluster = ClusterWorld::new(client, metrics.clone());
     tokio::spawn(Arc::clone(&cluster).keep());
     Ok(Arc::new(Surroundings::Cluster(cluster)))
+}
+
+/// Custom resources as the policy, and what one replica of several writes.
+async fn lead(arguments: &Arguments, policy: &Arc<PolicyInForce>) -> anyhow::Result<()> {
+    let resources = match &arguments.policy.policy_name {
+        Some(name) => {
+            let resources = PolicyResources::new(cluster_client().await?, name.clone());
+            tokio::spawn(Arc::clone(&resources).keep(Arc::clone(policy)));
+            Some(resources)
+        }
+        None => None,
+    };
+    let (Some(lease), Some(identity)) = (&arguments.leader.lease, &arguments.leader.identity) else { return Ok(()) };
+    let leader = Leader::new();
+    let duration = arguments.leader.lease_duration;
+    let candidate = Candidate::new(cluster_client().await?, lease, identity.clone(), duration);
+    tokio::spawn(candidate.keep(Arc::clone(&leader)));
+    if let Some(resources) = resources {
+        tokio::spawn(resources.keep_status(leader));
+    }
+    Ok(())
+}
+
+async fn cluster_client() -> anyhow::Result<kube::Client> {
+    kube::Client::try_default().await.context("while looking for the cluster's API server")
 }
 
 /// With `--certificate-secret`: looks after authority, certificate and bundle, for ever.

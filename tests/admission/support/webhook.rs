@@ -47,13 +47,19 @@ impl Webhook {
 
     /// The same, with the policy that `policy` holds as `policy.yaml`; waits until it is ready.
     pub(crate) fn start_with_policy(cluster: &Cluster, name: &str, authority: &Authority, policy: &Mounted) -> Self {
+        let file = policy.path("policy.yaml");
+        let file = file.to_str().expect("temporary folders are UTF-8");
+        Self::start_with(cluster, name, authority, &["--policy", file, "--policy-poll=100ms"])
+    }
+
+    /// The same, with further arguments; waits until it is ready.
+    pub(crate) fn start_with(cluster: &Cluster, name: &str, authority: &Authority, arguments: &[&str]) -> Self {
         let (chain, key) = authority.issue();
         let certificate = Mounted::new(&[("tls.crt", &chain), ("tls.key", &key)]);
         let mut webhook = Self::new(cluster, name);
         webhook.command.arg("--tls-cert").arg(certificate.path("tls.crt"));
         webhook.command.arg("--tls-key").arg(certificate.path("tls.key"));
-        webhook.command.arg("--policy").arg(policy.path("policy.yaml"));
-        webhook.command.args(["--policy-poll=100ms", "--lookup-timeout=10s", "--deadline=20s"]);
+        webhook.command.args(["--lookup-timeout=10s", "--deadline=20s"]).args(arguments);
         webhook.certificate = Some(certificate);
         webhook.start_again();
         webhook.expect_ready();
@@ -156,17 +162,21 @@ pub(crate) fn register(cluster: &Cluster, name: &str, clients: &[(&str, Value)])
 }
 
 /// The registration of `deploy/webhook`, for each of `clients` and its namespace. Tests share a cluster, and
-/// cluster-scoped objects have no namespace to be told apart by, so [`CLUSTER_SCOPED`] is left out.
+/// cluster-scoped objects have no namespace to be told apart by: it is for those with the label `test: NAME`.
 fn registration(name: &str, clients: &[(&str, Value)]) -> Value {
     let mut registration: Value = serde_saphyr::from_str(REGISTRATION).expect("the registration is YAML");
     let webhooks = registration["webhooks"].as_array().expect("the registration has webhooks").clone();
     let mut registered = Vec::new();
     for (number, (namespace, client)) in clients.iter().enumerate() {
-        for webhook in webhooks.iter().filter(|webhook| webhook["name"] != CLUSTER_SCOPED) {
+        for webhook in &webhooks {
             let mut webhook = webhook.clone();
+            if webhook["name"] == CLUSTER_SCOPED {
+                webhook["objectSelector"] = json!({"matchLabels": {"test": name}});
+            } else {
+                webhook["namespaceSelector"]["matchLabels"] = json!({"kubernetes.io/metadata.name": namespace});
+            }
             webhook["name"] = json!(format!("{name}-{number}.{}", webhook["name"].as_str().expect("it has a name")));
             webhook["clientConfig"] = client.clone();
-            webhook["namespaceSelector"]["matchLabels"] = json!({"kubernetes.io/metadata.name": namespace});
             // The machine may be busy with other tests.
             webhook["timeoutSeconds"] = json!(30);
             registered.push(webhook);

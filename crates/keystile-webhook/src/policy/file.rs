@@ -10,65 +10,52 @@ use std::time::Duration;
 use jiff::Timestamp;
 use keystile_manifest::{Document, Source};
 use keystile_policy::Policy;
-use keystile_policy::policy::document::{self, Problem};
-use sha2::{Digest as _, Sha256};
+use keystile_policy::policy::document::Problem;
+use serde_json::Value;
 
 use super::PolicyInForce;
 
 /// Most errors of one document that are logged.
 const MAX_LOGGED: usize = 20;
 
-/// A file, and what it held at the last look.
+/// A file that holds a policy.
 #[derive(Debug)]
 pub struct PolicyFile {
     file: PathBuf,
-    /// Of the content that was looked at last; none before, and while it can't be read.
-    seen: Option<[u8; 32]>,
-    /// Of the content that is in force.
-    in_force: Option<[u8; 32]>,
 }
 
 impl PolicyFile {
     /// Not looked at yet.
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
-        Self { file: file.into(), seen: None, in_force: None }
+        Self { file: file.into() }
     }
 
     /// One look: another content comes into force, or is told once what is wrong with it.
-    pub fn refresh(&mut self, policy: &PolicyInForce, now: Timestamp) {
+    pub fn refresh(&self, policy: &PolicyInForce, now: Timestamp) {
         let name = self.file.display().to_string();
         let bytes = match std::fs::read(&self.file) {
             Ok(bytes) => bytes,
             Err(error) => {
                 // Told when it begins; a swap leaves no file for a moment, which is over at the next look.
-                if self.seen.take().is_some() || self.in_force.is_none() {
+                if policy.is_lost() {
                     tracing::error!(file = name, %error, "the policy file can't be read, what is in force stays");
                     policy.keep("the policy file can't be read");
                 }
                 return;
             }
         };
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
-        if self.seen == Some(digest) {
+        let digest = super::digest(&bytes);
+        if !policy.is_other(digest) {
             return;
         }
-        self.seen = Some(digest);
-        if self.in_force == Some(digest) {
-            policy.is_current();
-            return;
-        }
-        // An exception that has expired is an error in a document that somebody has just written, and
-        // none in one that was in force before this process began.
-        let read: Read = if self.in_force.is_none() { document::read_in_force } else { document::read };
-        match parse(&self.file, bytes, now, read) {
+        match parse(&self.file, bytes, |document| policy.read(document, now)) {
             Ok((read, warnings)) => {
                 for warning in warnings {
                     tracing::warn!(file = name, "{warning}");
                 }
                 tracing::info!(file = name, policy = read.name, "the policy is in force");
-                self.in_force = Some(digest);
-                policy.replace(read);
+                policy.replace(read, digest);
             }
             Err(errors) => {
                 for error in errors.iter().take(MAX_LOGGED) {
@@ -84,34 +71,32 @@ impl PolicyFile {
     }
 
     /// Looks every `interval`, for ever. A document is read and checked beside the threads that serve.
-    pub async fn watch(mut self, policy: Arc<PolicyInForce>, interval: Duration) {
+    pub async fn watch(self, policy: Arc<PolicyInForce>, interval: Duration) {
+        let (file, unread) = (Arc::new(self), Arc::clone(&policy));
         loop {
             tokio::time::sleep(interval).await;
-            let policy = Arc::clone(&policy);
-            let looked = tokio::task::spawn_blocking(move || {
-                self.refresh(&policy, Timestamp::now());
-                self
-            });
-            match looked.await {
-                Ok(file) => self = file,
-                Err(error) => {
-                    tracing::error!(%error, "reading the policy failed, it is not looked at again");
-                    return;
-                }
+            let (file, policy) = (Arc::clone(&file), Arc::clone(&policy));
+            let looked = tokio::task::spawn_blocking(move || file.refresh(&policy, Timestamp::now()));
+            if let Err(error) = looked.await {
+                tracing::error!(%error, "reading the policy failed");
+                // It ended before it could say so itself.
+                unread.keep("reading the newest document failed");
             }
         }
     }
 }
 
-type Read = fn(&serde_json::Value, Timestamp) -> Result<(Policy, Vec<Problem>), Vec<Problem>>;
-
 /// The policy with its warnings, or its errors; each as `FILE:LINE:COLUMN: what is wrong`.
-fn parse(file: &Path, bytes: Vec<u8>, now: Timestamp, read: Read) -> Result<(Policy, Vec<String>), Vec<String>> {
+fn parse(
+    file: &Path,
+    bytes: Vec<u8>,
+    read: impl FnOnce(&Value) -> Result<(Policy, Vec<Problem>), Vec<Problem>>,
+) -> Result<(Policy, Vec<String>), Vec<String>> {
     let name = file.display().to_string();
     let source = Source::from_bytes(name.clone(), bytes).map_err(|error| vec![format!("{name}: {error}")])?;
     let document = keystile_manifest::read_one(&Arc::new(source)).map_err(|error| vec![error.to_string()])?;
     let placed = |problems: Vec<Problem>| problems.iter().map(|problem| placed(&document, problem)).collect();
-    match read(&document.value, now) {
+    match read(&document.value) {
         Ok((policy, warnings)) => Ok((policy, placed(warnings))),
         Err(problems) => Err(placed(problems)),
     }
@@ -126,6 +111,8 @@ fn placed(document: &Document, problem: &Problem) -> String {
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
+
+    use keystile_policy::policy::document;
 
     use super::*;
     use crate::metrics::PolicyMetrics;
@@ -173,7 +160,7 @@ spec:
         let metrics = PolicyMetrics::default();
         let policy = PolicyInForce::new(metrics.clone());
         let volume = Volume::new("kind: [");
-        let mut file = volume.file();
+        let file = volume.file();
         let now = at("2026-11-25");
         file.refresh(&policy, now);
         assert!(policy.engine().is_none() && policy.readiness().is_err(), "nothing valid yet");
@@ -210,14 +197,19 @@ spec:
     #[test]
     fn an_error_has_its_place() {
         let text = GOOD.replace("regions: [eu-west-1]", "region: eu-west-1");
-        let errors = parse(Path::new("policy.yaml"), text.into_bytes(), at("2026-11-25"), document::read).unwrap_err();
+        let errors =
+            parse(Path::new("policy.yaml"), text.into_bytes(), |document| document::read(document, at("2026-11-25")))
+                .unwrap_err();
         assert!(
             errors.iter().any(|error| error.starts_with("policy.yaml:7:47: error: spec.providers[0].aws.region")),
             "{errors:?}"
         );
-        let errors = parse(Path::new("p"), b"a: 1\na: 2\n".to_vec(), at("2026-11-25"), document::read).unwrap_err();
+        let errors =
+            parse(Path::new("p"), b"a: 1\na: 2\n".to_vec(), |document| document::read(document, at("2026-11-25")))
+                .unwrap_err();
         assert!(errors[0].starts_with("p:2:1: "), "{errors:?}");
-        let errors = parse(Path::new("p"), vec![0xff, 0xff], at("2026-11-25"), document::read).unwrap_err();
+        let errors =
+            parse(Path::new("p"), vec![0xff, 0xff], |document| document::read(document, at("2026-11-25"))).unwrap_err();
         assert!(errors[0].starts_with("p: not UTF-8"), "{errors:?}");
     }
 
@@ -228,7 +220,7 @@ spec:
         );
         let volume = Volume::new(&text);
         let policy = PolicyInForce::new(PolicyMetrics::default());
-        let mut file = volume.file();
+        let file = volume.file();
         file.refresh(&policy, at("2026-11-25"));
         assert!(policy.engine().is_some(), "at the start it may have been in force before");
         let first = policy.engine().unwrap();

@@ -1,15 +1,20 @@
 //! The policy in force: one engine, swapped whole, and what is said of the newest document.
 //!
-//! A document comes from a file ([`file`]). It takes the place of the one before only when all of it
+//! A document comes from a file ([`file`]) or is a custom resource ([`resource`], [`definition`]). It takes the place of the one before only when all of it
 //! is valid; otherwise the last good one stays in force, and log, metric and `/readyz` say so.
 
 pub mod definition;
 pub mod file;
+pub mod resource;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use keystile_policy::policy::document::{self, Problem};
 use keystile_policy::{Engine, Policy};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::health::Remarked;
@@ -23,6 +28,23 @@ pub struct PolicyInForce {
     trouble: Mutex<Option<String>>,
     metrics: PolicyMetrics,
     generation: watch::Sender<u64>,
+    /// Digests of the document that was looked at last, and of the one in force.
+    digests: Mutex<Digests>,
+}
+
+/// A document's SHA-256.
+pub type Digest = [u8; 32];
+
+/// The digest of a document's text.
+#[must_use]
+pub fn digest(text: &[u8]) -> Digest {
+    Sha256::digest(text).into()
+}
+
+#[derive(Debug, Default)]
+struct Digests {
+    seen: Option<Digest>,
+    in_force: Option<Digest>,
 }
 
 impl PolicyInForce {
@@ -34,7 +56,44 @@ impl PolicyInForce {
             trouble: Mutex::new(Some("no policy is loaded yet".into())),
             metrics,
             generation: watch::channel(0).0,
+            digests: Mutex::default(),
         })
+    }
+
+    /// Whether a document is another than the one that was looked at last, and than the one in force.
+    /// The one in force, put back, ends the trouble with what was there meanwhile.
+    pub fn is_other(&self, digest: Digest) -> bool {
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if digests.seen.replace(digest) == Some(digest) {
+            return false;
+        }
+        if digests.in_force != Some(digest) {
+            return true;
+        }
+        drop(digests);
+        self.set_trouble(None);
+        self.metrics.current.set(1);
+        false
+    }
+
+    /// There is no document to look at; whether there was one at the last look, or never any.
+    pub fn is_lost(&self) -> bool {
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        digests.seen.take().is_some() || digests.in_force.is_none()
+    }
+
+    /// Reads a document. An exception that has expired is an error in one that somebody has just written,
+    /// and none in the first, which may have been in force before this process began.
+    ///
+    /// # Errors
+    ///
+    /// Its problems, where one of them is an error.
+    pub fn read(&self, document: &Value, now: Timestamp) -> Result<(Policy, Vec<Problem>), Vec<Problem>> {
+        if self.engine.load().is_none() {
+            document::read_in_force(document, now)
+        } else {
+            document::read(document, now)
+        }
     }
 
     /// The engine of the policy in force. One request is judged by one engine, whatever happens meanwhile.
@@ -50,7 +109,8 @@ impl PolicyInForce {
     }
 
     /// Puts a policy into force.
-    pub fn replace(&self, policy: Policy) {
+    pub fn replace(&self, policy: Policy, digest: Digest) {
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner).in_force = Some(digest);
         self.engine.store(Some(Arc::new(Engine::new(policy))));
         self.set_trouble(None);
         self.metrics.loaded(crate::tls::unix_now());
@@ -61,12 +121,6 @@ impl PolicyInForce {
     pub fn keep(&self, why: &str) {
         self.set_trouble(Some(why.to_owned()));
         self.metrics.kept();
-    }
-
-    /// Says that the newest document is the one in force again: it was put back.
-    pub fn is_current(&self) {
-        self.set_trouble(None);
-        self.metrics.current.set(1);
     }
 
     /// Ready as long as any policy is in force.
@@ -99,14 +153,15 @@ mod tests {
         policy.keep("the file can't be read");
         assert_eq!(policy.readiness(), Err("the file can't be read".into()));
         let mut generations = policy.generations();
-        policy.replace(Policy::default());
+        policy.replace(Policy::default(), [1; 32]);
+        assert!(policy.is_other([2; 32]) && !policy.is_other([2; 32]));
         assert_eq!(policy.readiness(), Ok(None));
         assert_eq!(*generations.borrow_and_update(), 1);
         policy.keep("it has errors");
         assert_eq!(policy.readiness(), Ok(Some("an older policy is in force: it has errors".into())));
         assert!(policy.engine().is_some());
         assert_eq!((metrics.generation.get(), metrics.current.get()), (1, 0));
-        policy.is_current();
+        assert!(!policy.is_other([1; 32]), "put back");
         assert_eq!((policy.readiness(), metrics.current.get()), (Ok(None), 1));
     }
 }

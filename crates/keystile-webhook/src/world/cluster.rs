@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use super::cache::{Cache, Place, Table};
 use super::overlay::{Answer, Answers};
 use crate::health::Remarked;
+use crate::leader::describe;
 use crate::metrics::{LookupOutcome, Metrics};
 
 /// How often the API server is asked which kinds it serves.
@@ -472,14 +473,6 @@ async fn follow_events<K: Send>(
 }
 
 /// An error in words that hold nothing of an object.
-fn describe(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => format!("the API server answered {} {}", status.code, status.reason),
-        kube::Error::SerdeError(_) => "the API server's answer could not be read".into(),
-        other => other.to_string(),
-    }
-}
-
 fn describe_watch(error: &watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(error)

@@ -20,7 +20,7 @@ pub use overlay::{Answers, Overlay};
 #[derive(Debug)]
 pub enum Surroundings {
     /// Manifests, read once.
-    Folder(Snapshot),
+    Folder(Box<Snapshot>),
     /// The cluster, watched.
     Cluster(Arc<ClusterWorld>),
 }
@@ -30,7 +30,7 @@ impl Surroundings {
     #[must_use]
     pub fn world(&self) -> &dyn World {
         match self {
-            Self::Folder(snapshot) => snapshot,
+            Self::Folder(snapshot) => &**snapshot,
             Self::Cluster(cluster) => &**cluster.cache(),
         }
     }
@@ -59,7 +59,7 @@ impl Surroundings {
 
 impl From<Snapshot> for Surroundings {
     fn from(snapshot: Snapshot) -> Self {
-        Self::Folder(snapshot)
+        Self::Folder(Box::new(snapshot))
     }
 }
 

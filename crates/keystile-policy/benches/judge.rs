@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use keystile_policy::policy::document;
-use keystile_policy::{Door, Engine, Request, Snapshot, User};
+use keystile_policy::{Door, Engine, Request, Snapshot, User, inline};
+use keystile_scan::config::Loader;
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 1_000;
@@ -29,7 +30,15 @@ fn main() {
         },
     });
     let (policy, _) = document::read(&document, now).expect("the policy is right");
-    let engine = Engine::new(policy);
+    let engine = Engine::new(policy.clone());
+    let loader = Loader {
+        builtin: keystile_rules::BUILTIN,
+        read: &|_| Err("there is no file".to_owned()),
+        skip_bad_rules: false,
+        strict: false,
+    };
+    let rules = loader.load("builtin.toml", keystile_rules::BUILTIN).expect("the rules are right").rules;
+    let scanning = Engine::new(policy).with_scanner(Arc::new(inline::scanner(rules)));
     let mut world = Snapshot::complete();
     for object in [
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "labels": {"team": "team-a", "env": "prod"}}}),
@@ -57,10 +66,12 @@ fn main() {
         ("a search by an expression that can't be followed", search("", "^/prod/team-a/|(a|b|c)*a(a|b|c){25}"), true),
         ("a thousand searches by expressions that are too large", many_searches("(.{0,30}){30}"), true),
         ("a thousand searches by expressions that are long", many_searches(&"(ab?|c)".repeat(140)), true),
+        ("50 entries, with the scan of its texts", entries(50, "/prod/team-a/"), false),
     ] {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == what) {
             continue;
         }
+        let engine = if what.ends_with("of its texts") { &scanning } else { &engine };
         let mut request = Request::offline(&object, "", now);
         request.door = Door::Admission;
         request.user = Some(&user);

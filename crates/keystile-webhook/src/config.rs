@@ -67,6 +67,14 @@ pub struct LeaderArguments {
     /// How long a replica leads that is not heard of any more.
     #[arg(long, env = "KEYSTILE_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration, help_heading = "Audit")]
     pub lease_duration: Duration,
+
+    /// How long after a change of policy, stores or objects the objects that exist are judged again.
+    #[arg(long, env = "KEYSTILE_AUDIT_DELAY", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Audit")]
+    pub audit_delay: Duration,
+
+    /// The longest time between two such audits, for what depends on the calendar.
+    #[arg(long, env = "KEYSTILE_AUDIT_INTERVAL", value_name = "DURATION", default_value = "1h", value_parser = duration, help_heading = "Audit")]
+    pub audit_interval: Duration,
 }
 
 /// What is judged by, and what lies around the judged objects.

@@ -15,6 +15,7 @@
 //! No content of an object reaches a log line, an error or `Debug` output: [`AdmissionRequest`]
 //! prints ids alone, and errors about JSON name a place, never a text.
 
+pub mod audit;
 pub mod config;
 pub mod guard;
 pub mod health;

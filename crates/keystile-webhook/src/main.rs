@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use clap::FromArgMatches as _;
 use jiff::Timestamp;
 use keystile_policy::Snapshot;
+use keystile_webhook::audit::Audit;
 use keystile_webhook::config::{self, Arguments, CertificateArguments, PolicyArguments};
 use keystile_webhook::leader::{Candidate, Leader};
 use keystile_webhook::policy::PolicyInForce;
@@ -83,7 +84,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let surroundings = Arc::clone(&surroundings);
         move || surroundings.readiness()
     });
-    lead(&arguments, &policy).await?;
+    lead(&arguments, &policy, &surroundings, &metrics).await?;
     let guard = Guard::new(policy, surroundings, arguments.policy.lookup_timeout);
 
     let https = listen(arguments.listen).await?;
@@ -145,7 +146,12 @@ async fn surroundings(arguments: &PolicyArguments, metrics: &Metrics) -> anyhow:
 }
 
 /// Custom resources as the policy, and what one replica of several writes.
-async fn lead(arguments: &Arguments, policy: &Arc<PolicyInForce>) -> anyhow::Result<()> {
+async fn lead(
+    arguments: &Arguments,
+    policy: &Arc<PolicyInForce>,
+    surroundings: &Surroundings,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
     let resources = match &arguments.policy.policy_name {
         Some(name) => {
             let resources = PolicyResources::new(cluster_client().await?, name.clone());
@@ -160,7 +166,18 @@ async fn lead(arguments: &Arguments, policy: &Arc<PolicyInForce>) -> anyhow::Res
     let candidate = Candidate::new(cluster_client().await?, lease, identity.clone(), duration);
     tokio::spawn(candidate.keep(Arc::clone(&leader)));
     if let Some(resources) = resources {
-        tokio::spawn(resources.keep_status(leader));
+        tokio::spawn(resources.keep_status(Arc::clone(&leader)));
+    }
+    if let Surroundings::Cluster(cluster) = surroundings {
+        let audit = Audit {
+            policy: Arc::clone(policy),
+            cluster: Arc::clone(cluster),
+            leader,
+            metrics: metrics.clone(),
+            delay: arguments.leader.audit_delay,
+            interval: arguments.leader.audit_interval,
+        };
+        tokio::spawn(audit.keep());
     }
     Ok(())
 }

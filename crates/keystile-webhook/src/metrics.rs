@@ -107,6 +107,9 @@ impl LookupOutcome {
     }
 }
 
+/// What an audit says of a finding.
+const AUDIT_RESULTS: [&str; 4] = ["fail", "warn", "error", "skip"];
+
 type Seconds = Gauge<f64, AtomicU64>;
 
 /// All metrics of the process. Cloning shares them.
@@ -130,6 +133,9 @@ pub struct Metrics {
     cache_age: Family<CacheLabel, Seconds>,
     cache_objects: Family<CacheLabel, Gauge>,
     lookups: Family<ResultLabel, Counter>,
+    audits: Family<ResultLabel, Counter>,
+    audit_findings: Family<ResultLabel, Gauge>,
+    audited_at: Gauge,
 }
 
 /// About connections.
@@ -224,12 +230,21 @@ impl Default for Metrics {
             cache_age: Family::default(),
             cache_objects: Family::default(),
             lookups: Family::default(),
+            audits: Family::default(),
+            audit_findings: Family::default(),
+            audited_at: Gauge::default(),
         };
         for reason in RefusalReason::ALL {
             drop(metrics.refusals.get_or_create(&ReasonLabel { reason: reason.as_str() }));
         }
         for verdict in [Verdict::Allow, Verdict::Warn, Verdict::Deny, Verdict::Refuse] {
             drop(metrics.duration.get_or_create(&VerdictLabel { verdict: verdict.as_str() }));
+        }
+        for result in ["done", "failed"] {
+            drop(metrics.audits.get_or_create(&ResultLabel { result }));
+        }
+        for result in AUDIT_RESULTS {
+            drop(metrics.audit_findings.get_or_create(&ResultLabel { result }));
         }
         for outcome in LookupOutcome::ALL {
             drop(metrics.lookups.get_or_create(&ResultLabel { result: outcome.as_str() }));
@@ -286,6 +301,22 @@ impl Metrics {
     /// The cluster was asked about something that no cache knew.
     pub fn looked_up(&self, outcome: LookupOutcome) {
         self.lookups.get_or_create(&ResultLabel { result: outcome.as_str() }).inc();
+    }
+
+    /// An audit ended at `now`, in seconds since 1970.
+    pub fn audited(&self, found: &crate::audit::ByNamespace, now: i64) {
+        self.audits.get_or_create(&ResultLabel { result: "done" }).inc();
+        self.audited_at.set(now);
+        for result in AUDIT_RESULTS {
+            let count = found.values().flat_map(|found| &found.findings).filter(|one| one.result == result).count();
+            let gauge = self.audit_findings.get_or_create(&ResultLabel { result });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// An audit could not be done.
+    pub fn audit_failed(&self) {
+        self.audits.get_or_create(&ResultLabel { result: "failed" }).inc();
     }
 
     /// The text of `/metrics`, in OpenMetrics format.
@@ -351,6 +382,11 @@ impl Metrics {
         r.register_with_unit("age", "Since a cache was last known to be fresh", Unit::Seconds, self.cache_age.clone());
         r.register("objects", "Objects in a cache", self.cache_objects.clone());
         r.register("lookups", "Live looks at what no cache knew, by how they ended", self.lookups.clone());
+
+        let r = registry.sub_registry_with_prefix("audit");
+        r.register("runs", "Audits of the objects that exist, by how they ended", self.audits.clone());
+        r.register("findings", "Findings of the last audit of this replica", self.audit_findings.clone());
+        r.register_with_unit("last_run_timestamp", "When the last audit ended", Unit::Seconds, self.audited_at.clone());
         registry
     }
 }

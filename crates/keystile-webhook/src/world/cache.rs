@@ -129,30 +129,35 @@ impl Cache {
                 name,
             }),
             Table::Stores(_) => {
-                let facts = Arc::new(StoreFacts::read(&object));
-                write(&self.stores).insert(facts.id.clone(), facts);
+                let facts = StoreFacts::read(&object);
+                self.hold(&self.stores, facts.id.clone(), facts);
             }
             Table::Generators(kind) => {
-                let id = GeneratorId { kind: kind.clone(), namespace, name };
-                write(&self.generators).insert(id, Arc::new(lean(object)));
+                self.hold(&self.generators, GeneratorId { kind: kind.clone(), namespace, name }, lean(object));
             }
-            Table::AwsProviders => {
-                write(&self.aws_providers).insert(place.clone(), Arc::new(lean(object)));
-            }
+            Table::AwsProviders => self.hold(&self.aws_providers, place.clone(), lean(object)),
             Table::Referring(kind) => {
                 let id = Id { namespace: place.namespace.clone(), kind: *kind, name: place.name.clone() };
                 let object = lean(object);
                 let links = links(*kind, &place.namespace, &object);
-                write(&self.referrers).put(id, Referring { text: object.to_string().into(), links });
+                if write(&self.referrers).put(id, Referring { text: object.to_string().into(), links }) {
+                    self.changed();
+                }
             }
         }
-        self.changed();
+    }
+
+    fn hold<K: Ord, V: PartialEq>(&self, map: &RwLock<BTreeMap<K, Arc<V>>>, key: K, value: V) {
+        let mut map = write(map);
+        if map.get(&key).is_none_or(|held| **held != value) {
+            map.insert(key, Arc::new(value));
+            self.changed();
+        }
     }
 
     /// Takes a Namespace in.
     pub fn put_namespace(&self, namespace: Namespace) {
-        write(&self.namespaces).insert(namespace.name.clone(), Arc::new(namespace));
-        self.changed();
+        self.hold(&self.namespaces, namespace.name.clone(), namespace);
     }
 
     /// Forgets an object that is gone.
@@ -179,7 +184,6 @@ impl Cache {
             self.remove(table, &place);
         }
         write(&self.complete).insert(table.clone());
-        self.changed();
     }
 
     /// A table is no longer watched: its kind is not served any more.
@@ -200,7 +204,32 @@ impl Cache {
         ]
     }
 
-    /// Counts up with each change.
+    /// The namespaces of the objects that an audit judges, and the empty name where some are cluster-scoped.
+    #[must_use]
+    pub fn namespaces_of_objects(&self) -> BTreeSet<String> {
+        let mut namespaces: BTreeSet<String> =
+            read(&self.referrers).objects.keys().map(|id| id.namespace.to_string()).collect();
+        namespaces.extend(read(&self.generators).keys().map(|id| id.namespace.clone()));
+        namespaces.extend(read(&self.aws_providers).keys().map(|place| place.namespace.to_string()));
+        namespaces
+    }
+
+    /// The objects of a namespace that an audit judges: all but its stores, which are not held whole.
+    #[must_use]
+    pub fn audited_in(&self, namespace: &str) -> Vec<Arc<Value>> {
+        let mut objects: Vec<Arc<Value>> = self.objects_in(namespace).into_iter().map(|stored| stored.object).collect();
+        let generators = read(&self.generators);
+        objects.extend(
+            generators.iter().filter(|(id, _)| id.namespace == namespace).map(|(_, object)| Arc::clone(object)),
+        );
+        let providers = read(&self.aws_providers);
+        objects.extend(
+            providers.iter().filter(|(place, _)| *place.namespace == *namespace).map(|(_, object)| Arc::clone(object)),
+        );
+        objects
+    }
+
+    /// Counts up with each change of what is held; not with one of a status, say.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -246,13 +275,15 @@ impl Cache {
 }
 
 impl Referrers {
-    fn put(&mut self, id: Id, new: Referring) {
+    /// Whether it is another than the one that was held.
+    fn put(&mut self, id: Id, new: Referring) -> bool {
         // Most updates change no link: then the index stays as it is.
         if let Some(held) = self.objects.get_mut(&id)
             && held.links == new.links
         {
+            let is_other = held.text != new.text;
             held.text = new.text;
-            return;
+            return is_other;
         }
         self.remove(&id);
         let id = Arc::new(id);
@@ -260,6 +291,7 @@ impl Referrers {
             self.index.entry(link.clone()).or_default().push(Arc::clone(&id));
         }
         self.objects.insert(id, new);
+        true
     }
 
     fn remove(&mut self, id: &Id) {
@@ -378,7 +410,7 @@ fn lean(object: Value) -> Value {
     let Value::Object(mut fields) = object else { return object };
     fields.remove("status");
     if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
-        let kept = ["name", "namespace", "labels", "deletionTimestamp"];
+        let kept = ["name", "namespace", "uid", "labels", "deletionTimestamp"];
         let slim: Map<String, Value> =
             kept.iter().filter_map(|field| Some(((*field).to_owned(), metadata.remove(*field)?))).collect();
         *metadata = slim;

@@ -115,6 +115,12 @@ impl ClusterWorld {
         &self.client
     }
 
+    /// The resource that a table is filled from, where its kind is served.
+    #[must_use]
+    pub fn resource(&self, table: &Table) -> Option<ApiResource> {
+        self.watches().get(table).map(|watch| watch.resource.clone())
+    }
+
     /// Watches for ever.
     pub async fn keep(self: Arc<Self>) {
         let metrics = Arc::clone(&self);
@@ -357,7 +363,7 @@ fn table_of(group: &str, kind: &str) -> Option<Table> {
 }
 
 /// An object as a manifest has it; of a list's items the API server leaves `apiVersion` and `kind` out.
-fn taken(resource: &ApiResource, object: DynamicObject) -> (Place, Value) {
+pub(crate) fn taken(resource: &ApiResource, object: DynamicObject) -> (Place, Value) {
     let metadata = &object.metadata;
     let place =
         Place::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
@@ -368,6 +374,9 @@ fn taken(resource: &ApiResource, object: DynamicObject) -> (Place, Value) {
     });
     if let Some(namespace) = &metadata.namespace {
         value["metadata"]["namespace"] = json!(namespace);
+    }
+    if let Some(uid) = &metadata.uid {
+        value["metadata"]["uid"] = json!(uid);
     }
     if let Some(deleted) = &metadata.deletion_timestamp {
         value["metadata"]["deletionTimestamp"] = json!(deleted);

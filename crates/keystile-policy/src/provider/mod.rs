@@ -110,7 +110,7 @@ pub fn misfit<'s>(store: &'s StoreFacts, provider: &Provider, env: Option<&str>)
             let is_judged = matches!(&*store.service, "SecretsManager" | "ParameterStore");
             let account = store.account();
             // A role that is no ARN is of no account; that is not "no role".
-            let role = store.role.as_deref().or_else(|| store.additional_roles.last().map(|role| &**role));
+            let role = store.role.as_deref();
             let has_role = role.is_some_and(|role| !role.is_empty());
             first(&[
                 ("spec.provider.aws.service", &store.service, is_judged && allows(services, &store.service)),
@@ -126,7 +126,8 @@ pub fn misfit<'s>(store: &'s StoreFacts, provider: &Provider, env: Option<&str>)
             let path = store.path.as_deref().unwrap_or_default();
             let namespace = store.namespace.as_deref().unwrap_or_default();
             let is_namespace =
-                if namespaces.is_unsaid() { namespace.is_empty() } else { allows(namespaces, namespace) };
+                |name: &str| if namespaces.is_unsaid() { name.is_empty() } else { allows(namespaces, name) };
+            let login = store.auth_namespace.as_deref().unwrap_or(namespace);
             let is_mount = |path: &str| {
                 if mount_paths.is_unsaid() { path == "kubernetes" } else { allows(mount_paths, path) }
             };
@@ -135,7 +136,8 @@ pub fn misfit<'s>(store: &'s StoreFacts, provider: &Provider, env: Option<&str>)
                 ("spec.provider.vault.server", &store.server, is(server, &store.server)),
                 ("spec.provider.vault.path", path, !path.is_empty() && allows(paths, path)),
                 ("spec.provider.vault.version", &store.version, is(version, &store.version)),
-                ("spec.provider.vault.namespace", namespace, is_namespace),
+                ("spec.provider.vault.namespace", namespace, is_namespace(namespace)),
+                ("spec.provider.vault.auth.namespace", login, is_namespace(login)),
                 ("spec.provider.vault.auth", mount.unwrap_or_default(), mount.is_none()),
             ])
         }

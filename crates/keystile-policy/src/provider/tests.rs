@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::policy::ByEnv;
+use crate::subject::identity::Identity;
 use crate::subject::store::{AwsStore, GcpStore, KubernetesStore, StoreKind, VaultStore};
 use crate::world::StoreId;
 
@@ -11,6 +12,7 @@ fn store(provider: StoreProvider) -> StoreFacts {
         labels: Vec::new(),
         controller: "".into(),
         conditions: Vec::new(),
+        identity: Identity::default(),
         provider,
     }
 }
@@ -66,7 +68,7 @@ fn a_store_of_vault_fits_as_a_whole() {
         server: "https://vault.example:8200".into(),
         path: Some("kv".into()),
         version: "v2".into(),
-        mount_paths: vec![("auth.kubernetes.mountPath".into(), "kubernetes".into())],
+        mount_paths: vec![("auth.kubernetes.mountPath", "kubernetes".into())],
         ..VaultStore::default()
     };
     let with = |change: fn(&mut VaultStore)| {
@@ -80,7 +82,7 @@ fn a_store_of_vault_fits_as_a_whole() {
     assert_eq!(with(|vault| vault.path = None), Some("spec.provider.vault.path"));
     assert_eq!(with(|vault| vault.version = "v1".into()), Some("spec.provider.vault.version"));
     assert_eq!(with(|vault| vault.namespace = Some("admin".into())), Some("spec.provider.vault.namespace"));
-    let mount = with(|vault| vault.mount_paths.push(("auth.jwt.path".into(), "jwt".into())));
+    let mount = with(|vault| vault.mount_paths.push(("auth.jwt.path", "jwt".into())));
     assert_eq!(mount, Some("spec.provider.vault.auth"));
 }
 

@@ -1,6 +1,7 @@
 //! The rules: one file each, with what it does, why it matters, an example and what to use instead.
 //! The reference page is generated from these texts.
 
+mod acting;
 mod binding_cluster_object;
 mod binding_label_changed;
 mod binding_name_taken;
@@ -20,6 +21,14 @@ mod find_not_judged;
 mod find_not_proved;
 mod find_tags_alone;
 mod find_unbounded;
+mod generator_controller_identity;
+mod generator_foreign_namespace;
+mod generator_not_listed;
+mod generator_role_not_granted;
+mod generator_service_account_not_granted;
+mod generator_state_forged;
+mod identity_references;
+mod identity_roles;
 mod inline_credential;
 mod inline_template_value;
 mod inline_terraform_value;
@@ -89,7 +98,19 @@ mod rotation_unscheduled;
 mod store_agent_not_granted;
 mod store_agent_role;
 mod store_agent_setting;
+mod store_controller_identity;
+mod store_controller_not_granted;
+mod store_custom_endpoint;
+mod store_foreign_namespace;
 mod store_not_granted;
+mod store_permanent_deletion;
+mod store_prefix_open_ended;
+mod store_prefix_outside_grant;
+mod store_role_not_granted;
+mod store_service_account_not_granted;
+mod store_session_tag_forged;
+mod store_static_credentials;
+mod store_unbounded;
 mod tag_missing;
 mod version_pinned;
 
@@ -117,6 +138,12 @@ pub use find_not_judged::FIND_NOT_JUDGED;
 pub use find_not_proved::FIND_NOT_PROVED;
 pub use find_tags_alone::FIND_TAGS_ALONE;
 pub use find_unbounded::FIND_UNBOUNDED;
+pub use generator_controller_identity::GENERATOR_CONTROLLER_IDENTITY;
+pub use generator_foreign_namespace::GENERATOR_FOREIGN_NAMESPACE;
+pub use generator_not_listed::GENERATOR_NOT_LISTED;
+pub use generator_role_not_granted::GENERATOR_ROLE_NOT_GRANTED;
+pub use generator_service_account_not_granted::GENERATOR_SERVICE_ACCOUNT_NOT_GRANTED;
+pub use generator_state_forged::GENERATOR_STATE_FORGED;
 pub use inline_credential::INLINE_CREDENTIAL;
 pub use inline_template_value::INLINE_TEMPLATE_VALUE;
 pub use inline_terraform_value::INLINE_TERRAFORM_VALUE;
@@ -184,7 +211,19 @@ pub use rotation_unscheduled::ROTATION_UNSCHEDULED;
 pub use store_agent_not_granted::STORE_AGENT_NOT_GRANTED;
 pub use store_agent_role::STORE_AGENT_ROLE;
 pub use store_agent_setting::STORE_AGENT_SETTING;
+pub use store_controller_identity::STORE_CONTROLLER_IDENTITY;
+pub use store_controller_not_granted::STORE_CONTROLLER_NOT_GRANTED;
+pub use store_custom_endpoint::STORE_CUSTOM_ENDPOINT;
+pub use store_foreign_namespace::STORE_FOREIGN_NAMESPACE;
 pub use store_not_granted::STORE_NOT_GRANTED;
+pub use store_permanent_deletion::STORE_PERMANENT_DELETION;
+pub use store_prefix_open_ended::STORE_PREFIX_OPEN_ENDED;
+pub use store_prefix_outside_grant::STORE_PREFIX_OUTSIDE_GRANT;
+pub use store_role_not_granted::STORE_ROLE_NOT_GRANTED;
+pub use store_service_account_not_granted::STORE_SERVICE_ACCOUNT_NOT_GRANTED;
+pub use store_session_tag_forged::STORE_SESSION_TAG_FORGED;
+pub use store_static_credentials::STORE_STATIC_CREDENTIALS;
+pub use store_unbounded::STORE_UNBOUNDED;
 pub use tag_missing::TAG_MISSING;
 pub use version_pinned::VERSION_PINNED;
 
@@ -250,6 +289,12 @@ pub static RULES: &[&Rule] = &[
     &FIND_NOT_PROVED,
     &FIND_TAGS_ALONE,
     &FIND_UNBOUNDED,
+    &GENERATOR_CONTROLLER_IDENTITY,
+    &GENERATOR_FOREIGN_NAMESPACE,
+    &GENERATOR_NOT_LISTED,
+    &GENERATOR_ROLE_NOT_GRANTED,
+    &GENERATOR_SERVICE_ACCOUNT_NOT_GRANTED,
+    &GENERATOR_STATE_FORGED,
     &INLINE_CREDENTIAL,
     &INLINE_TEMPLATE_VALUE,
     &INLINE_TERRAFORM_VALUE,
@@ -317,7 +362,19 @@ pub static RULES: &[&Rule] = &[
     &STORE_AGENT_NOT_GRANTED,
     &STORE_AGENT_ROLE,
     &STORE_AGENT_SETTING,
+    &STORE_CONTROLLER_IDENTITY,
+    &STORE_CONTROLLER_NOT_GRANTED,
+    &STORE_CUSTOM_ENDPOINT,
+    &STORE_FOREIGN_NAMESPACE,
     &STORE_NOT_GRANTED,
+    &STORE_PERMANENT_DELETION,
+    &STORE_PREFIX_OPEN_ENDED,
+    &STORE_PREFIX_OUTSIDE_GRANT,
+    &STORE_ROLE_NOT_GRANTED,
+    &STORE_SERVICE_ACCOUNT_NOT_GRANTED,
+    &STORE_SESSION_TAG_FORGED,
+    &STORE_STATIC_CREDENTIALS,
+    &STORE_UNBOUNDED,
     &TAG_MISSING,
     &VERSION_PINNED,
 ];

@@ -7,6 +7,9 @@ pub mod agent;
 pub mod agent_template;
 pub mod cron;
 pub mod fan_out;
+pub(crate) mod fields;
+pub mod generator;
+pub mod identity;
 pub mod managed;
 mod operator;
 pub mod push;
@@ -32,6 +35,25 @@ pub struct Fault {
     pub message: String,
 }
 
+impl Fault {
+    /// A value of another type than `expected`.
+    pub(crate) fn wrong(value: &Value, path: &Path<'_>, expected: &str) -> Self {
+        let found = match value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::String(_) => "text",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "a map",
+        };
+        let cure = match (expected, value) {
+            ("text", Value::Number(_) | Value::Bool(_)) => "; put it in quotes",
+            _ => "",
+        };
+        Self { path: path.into(), message: format!("is {found}, not {expected}{cure}") }
+    }
+}
+
 /// What an object says about secrets.
 #[derive(Debug, Default)]
 pub struct Subject<'o> {
@@ -51,6 +73,8 @@ pub struct Subject<'o> {
     pub agent: Option<Box<agent::Agent<'o>>>,
     /// The namespaces that it goes to (ClusterExternalSecret, ClusterPushSecret).
     pub fan_out: Option<fan_out::FanOut<'o>>,
+    /// The generator that it is.
+    pub generator: Option<Box<generator::GeneratorFacts>>,
     /// What can't be read.
     pub faults: Vec<Fault>,
 }
@@ -78,7 +102,10 @@ impl<'o> Subject<'o> {
                 fan_out::read(object, &mut subject);
             }
             crate::Kind::SecretStore | crate::Kind::ClusterSecretStore => {
-                subject.store = Some(Box::new(store::StoreFacts::read(object)));
+                subject.store = Some(Box::new(store::StoreFacts::read_with_faults(object, &mut subject.faults)));
+            }
+            crate::Kind::Generator => {
+                subject.generator = Some(Box::new(generator::GeneratorFacts::read(object, &mut subject.faults)));
             }
             crate::Kind::SecretsManagerSecret => operator::read_secrets_manager_secret(object, &mut subject),
             crate::Kind::TerraformSecret => terraform::read_secret(object, &mut subject),

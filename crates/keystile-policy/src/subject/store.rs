@@ -1,11 +1,21 @@
-//! What a SecretStore or ClusterSecretStore says. Owned, since the webhook's cache holds it.
+//! What a SecretStore or ClusterSecretStore says. Owned and compact, since the webhook's cache holds ten
+//! thousand of them.
 //!
-//! Source: External Secrets 2.9.0, apis/externalsecrets/v1/secretstore_types.go and the providers'
-//! types beside it.
+//! Shapes, not versions, are read: v1, v1beta1 and v1alpha1 have the same fields where these providers
+//! are concerned. Source: External Secrets 2.9.0, apis/externalsecrets/v1/secretstore_types.go and the
+//! providers' types beside it.
+
+mod read;
+pub(crate) mod tables;
 
 use serde_json::Value;
 
+use super::Fault;
+use super::identity::Identity;
+pub use super::identity::{ObjectRef, ObjectRefKind, Role};
+use crate::field_path::Path;
 use crate::world::StoreId;
+pub(crate) use read::identity;
 
 /// The kind of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +51,8 @@ pub struct StoreFacts {
     pub controller: Box<str>,
     /// `spec.conditions`: which namespaces may use a ClusterSecretStore; empty = every one.
     pub conditions: Vec<Condition>,
+    /// Who the store acts as.
+    pub identity: Identity,
     /// `spec.provider`.
     pub provider: StoreProvider,
 }
@@ -73,18 +85,22 @@ pub enum StoreProvider {
     Unreadable(Box<str>),
 }
 
-/// A reference to a key of a Kubernetes Secret, or to a service account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ObjectRef {
-    /// The name.
-    pub name: Box<str>,
-    /// The namespace, where one is written.
-    pub namespace: Option<Box<str>>,
-    /// The field below the provider that holds the reference: `auth.jwt.serviceAccountRef`.
-    pub field: Box<str>,
+impl StoreProvider {
+    /// The provider's field below `spec.provider`; empty where it can't be read.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Aws(_) => "aws",
+            Self::Vault(_) => "vault",
+            Self::Gcp(_) => "gcpsm",
+            Self::Kubernetes(_) => "kubernetes",
+            Self::Other(name) => name,
+            Self::Unreadable(_) => "",
+        }
+    }
 }
 
-/// `spec.provider.aws`.
+/// `spec.provider.aws`. All of its roles are in [`StoreFacts::identity`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AwsStore {
     /// `service`.
@@ -93,24 +109,14 @@ pub struct AwsStore {
     pub region: Box<str>,
     /// `prefix`, put before every key but not before what `find` looks for.
     pub prefix: Box<str>,
-    /// `role`.
+    /// The last role that is assumed: `role`, which comes after `additionalRoles`.
     pub role: Option<Box<str>>,
-    /// `additionalRoles`.
-    pub additional_roles: Vec<Box<str>>,
-    /// `externalID`.
-    pub external_id: Option<Box<str>>,
     /// Keys of `sessionTags`.
     pub session_tag_keys: Vec<Box<str>>,
     /// `transitiveTagKeys`.
     pub transitive_tag_keys: Vec<Box<str>>,
-    /// `sessionTagsPolicy`.
-    pub session_tags_policy: Option<Box<str>>,
     /// Keys of `customSessionTags`.
     pub custom_session_tag_keys: Vec<Box<str>>,
-    /// `auth.secretRef`: static credentials.
-    pub static_credentials: Vec<ObjectRef>,
-    /// `auth.jwt.serviceAccountRef`.
-    pub service_account: Option<ObjectRef>,
     /// `secretsManager.forceDeleteWithoutRecovery`.
     pub force_delete_without_recovery: bool,
     /// `secretsManager.recoveryWindowInDays`.
@@ -118,15 +124,15 @@ pub struct AwsStore {
 }
 
 impl AwsStore {
-    /// The account that the store's last role is of; `None` = it assumes none.
+    /// The account that the store's last role is of; `None` = it assumes none, or one that is no
+    /// ARN.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
-        let last = self.role.as_deref().or_else(|| self.additional_roles.last().map(|role| &**role))?;
-        last.split(':').nth(4)
+        self.role.as_deref()?.split(':').nth(4)
     }
 }
 
-/// `spec.provider.vault`.
+/// `spec.provider.vault`. Its roles are in [`StoreFacts::identity`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VaultStore {
     /// `server`.
@@ -137,20 +143,13 @@ pub struct VaultStore {
     pub version: Box<str>,
     /// `namespace`.
     pub namespace: Option<Box<str>>,
-    /// Roles that `auth` names: (field, role).
-    pub roles: Vec<(Box<str>, Box<str>)>,
-    /// Mount paths that `auth` names: (field, path).
-    pub mount_paths: Vec<(Box<str>, Box<str>)>,
-    /// Names of the authentication methods under `auth`.
-    pub auth_methods: Vec<Box<str>>,
-    /// Secrets that `auth` reads.
-    pub credentials: Vec<ObjectRef>,
-    /// Service accounts whose tokens `auth` asks for.
-    pub service_accounts: Vec<ObjectRef>,
-    /// `caProvider`.
-    pub ca_provider: Option<ObjectRef>,
-    /// `caBundle` is written.
-    pub has_ca_bundle: bool,
+    /// `auth.namespace`: where it logs in, if that is another.
+    pub auth_namespace: Option<Box<str>>,
+    /// Mount paths of the authentication methods (field, path): that of Kubernetes, and of the others
+    /// where it is not the method's usual one.
+    pub mount_paths: Vec<(&'static str, Box<str>)>,
+    /// Names of `headers`.
+    pub header_names: Vec<Box<str>>,
 }
 
 /// `spec.provider.gcpsm`.
@@ -158,25 +157,23 @@ pub struct VaultStore {
 pub struct GcpStore {
     /// `projectID`.
     pub project: Box<str>,
-    /// Secrets that `auth` reads.
-    pub credentials: Vec<ObjectRef>,
-    /// Service accounts whose tokens `auth` asks for.
-    pub service_accounts: Vec<ObjectRef>,
+    /// `auth.workloadIdentityFederation.externalTokenEndpoint`: where tokens are asked for.
+    pub token_endpoint: Option<Box<str>>,
 }
 
 /// `spec.provider.kubernetes`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KubernetesStore {
-    /// `server.url`.
+    /// `server.url`; `kubernetes.default` unless said. With `authRef` the server is that of a kubeconfig
+    /// in a Secret, which nobody sees: [`KubernetesStore::OF_A_KUBECONFIG`].
     pub server: Box<str>,
     /// `remoteNamespace`; `default` unless said.
     pub remote_namespace: Box<str>,
-    /// Secrets that `auth`, `authRef` and `server` read.
-    pub credentials: Vec<ObjectRef>,
-    /// Service accounts whose tokens `auth` asks for.
-    pub service_accounts: Vec<ObjectRef>,
-    /// `server.caProvider`.
-    pub ca_provider: Option<ObjectRef>,
+}
+
+impl KubernetesStore {
+    /// Stands for the server of a kubeconfig that a Secret holds.
+    pub const OF_A_KUBECONFIG: &str = "that of the kubeconfig in authRef";
 }
 
 impl StoreFacts {
@@ -190,6 +187,7 @@ impl StoreFacts {
             labels: Vec::new(),
             controller: "".into(),
             conditions: Vec::new(),
+            identity: Identity::default(),
             provider: StoreProvider::Aws(Box::new(AwsStore {
                 service: "SecretsManager".into(),
                 region: region.into(),
@@ -201,31 +199,30 @@ impl StoreFacts {
     /// Reads a SecretStore or ClusterSecretStore; what can't be read is [`StoreProvider::Unreadable`].
     #[must_use]
     pub fn read(object: &Value) -> Self {
-        let text = |value: Option<&Value>| -> Box<str> { value.and_then(Value::as_str).unwrap_or("").into() };
-        let kind = match object.get("kind").and_then(Value::as_str) {
-            Some("ClusterSecretStore") => StoreKind::ClusterSecretStore,
-            _ => StoreKind::SecretStore,
-        };
-        let namespace = match kind {
-            StoreKind::ClusterSecretStore => String::new(),
-            StoreKind::SecretStore | StoreKind::AwsProvider => text(object.pointer("/metadata/namespace")).into(),
-        };
-        let aws = object.pointer("/spec/provider/aws");
-        Self {
-            id: StoreId { kind, namespace, name: text(object.pointer("/metadata/name")).into() },
-            labels: Vec::new(),
-            controller: text(object.pointer("/spec/controller")),
-            conditions: Vec::new(),
-            provider: match aws {
-                Some(aws) => StoreProvider::Aws(Box::new(AwsStore {
-                    service: text(aws.get("service")),
-                    region: text(aws.get("region")),
-                    prefix: text(aws.get("prefix")),
-                    role: aws.get("role").and_then(Value::as_str).map(Into::into),
-                    ..AwsStore::default()
-                })),
-                None => StoreProvider::Unreadable("spec.provider is not read yet".into()),
-            },
+        Self::read_with_faults(object, &mut Vec::new())
+    }
+
+    /// Reads a store, and says what can't be read.
+    pub fn read_with_faults(object: &Value, faults: &mut Vec<Fault>) -> Self {
+        read::store(object, faults)
+    }
+
+    /// The path of a field below the provider: `auth.jwt` is `spec.provider.aws.auth.jwt`.
+    #[must_use]
+    pub fn path<'s>(&'s self, field: &'s str) -> Path<'s> {
+        let path = Path::of(&["spec", "provider"]);
+        match self.provider.field() {
+            "" => path,
+            provider => {
+                let fields = field.split('.').filter(|field| !field.is_empty());
+                fields.fold(path.field(provider), |path, field| path.field(field))
+            }
         }
+    }
+
+    /// The kind and name, as messages show them.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        format!("{} {}", self.id.kind.as_str(), crate::shown::Shown(&self.id.name))
     }
 }

@@ -15,6 +15,7 @@ use crate::policy::Access;
 use crate::policy::document::{self, syntax::Syntax, words};
 use crate::request::Request;
 use crate::subject::Subject;
+use crate::subject::identity::ObjectRefKind;
 use crate::subject::store::{StoreFacts, StoreKind, StoreProvider};
 use crate::world::{Lookup, Snapshot};
 
@@ -176,20 +177,10 @@ fn pattern(name: &str, (env, team): &(String, String), separator: char) -> Optio
 /// What a store uses of identities.
 fn identities(draft: &mut Draft, store: &StoreFacts, world: &Snapshot, is_general: bool) {
     draft.controllers.insert(store.controller.to_string());
-    let (roles, accounts) = match &store.provider {
-        StoreProvider::Aws(aws) => {
-            let roles: Vec<&str> = aws.role.iter().chain(&aws.additional_roles).map(|role| &**role).collect();
-            (roles, aws.service_account.iter().collect::<Vec<_>>())
-        }
-        StoreProvider::Vault(vault) => {
-            (vault.roles.iter().map(|(_, role)| &**role).collect(), vault.service_accounts.iter().collect())
-        }
-        StoreProvider::Gcp(gcp) => (Vec::new(), gcp.service_accounts.iter().collect()),
-        StoreProvider::Kubernetes(kubernetes) => (Vec::new(), kubernetes.service_accounts.iter().collect()),
-        StoreProvider::Other(_) | StoreProvider::Unreadable(_) => return,
-    };
+    let roles = store.identity.roles.iter().map(|role| &*role.name);
+    let accounts = store.identity.of_kind(ObjectRefKind::ServiceAccount);
     let is_cluster = store.id.kind == StoreKind::ClusterSecretStore;
-    for role in roles.into_iter().filter(|role| Syntax::Role.check(role).is_ok() && !role.contains(['{', '}'])) {
+    for role in roles.filter(|role| Syntax::Role.check(role).is_ok() && !role.contains(['{', '}'])) {
         if is_cluster {
             draft.cluster_roles.insert(role.to_owned());
         } else {
@@ -198,8 +189,8 @@ fn identities(draft: &mut Draft, store: &StoreFacts, world: &Snapshot, is_genera
         }
     }
     for account in accounts {
-        if is_cluster {
-            let text = format!("{}/{}", account.namespace.as_deref().unwrap_or_default(), account.name);
+        if is_cluster && let Some(namespace) = &account.namespace {
+            let text = format!("{namespace}/{}", account.name);
             if Syntax::NamespacedName.check(&text).is_ok() {
                 draft.cluster_service_accounts.insert(text);
             }

@@ -101,7 +101,6 @@ fn a_store_of_gcp_or_a_cluster_fits_as_a_whole() {
         store(StoreProvider::Kubernetes(Box::new(KubernetesStore {
             server: server.into(),
             remote_namespace: namespace.into(),
-            ..KubernetesStore::default()
         })))
     };
     assert_eq!(field(&of("https://hub.example:6443", "secrets"), &cluster), None);

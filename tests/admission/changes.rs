@@ -80,3 +80,31 @@ fn a_namespace_made_a_moment_ago_is_known() {
         cluster.apply(PLATFORM_ADMIN, &foreign).refused_with("env=prod team=team-a may read");
     }
 }
+#[test]
+fn a_store_stays_inside_of_the_grant() {
+    let Some(cluster) = cluster() else { return };
+    let namespace = cluster.namespace(&[("team", "team-a"), ("env", "prod")], TENANT_A);
+    let policy = POLICY.replace("stores: {", "stores: {serviceAccounts: [secrets-reader], ");
+    let authority = Authority::new("store");
+    let webhook = Webhook::start_with_policy(cluster, "store", &authority, &Mounted::new(&[("policy.yaml", &policy)]));
+    webhook.register(cluster, "store", &namespace, &[&authority]);
+    let store = |prefix: &str| {
+        let manifest = json!({
+            "apiVersion": "external-secrets.io/v1", "kind": "SecretStore",
+            "metadata": {"name": "own", "namespace": namespace},
+            "spec": {"provider": {"aws": {
+                "service": "SecretsManager", "region": "eu-central-1", "prefix": prefix,
+                "auth": {"jwt": {"serviceAccountRef": {"name": "secrets-reader"}}},
+            }}},
+        });
+        cluster.apply(TENANT_A, &manifest.to_string())
+    };
+    store("/prod/team-a/").succeeds();
+    let secret =
+        external_secret("database", &namespace, "own", "database").replace("ClusterSecretStore", "SecretStore");
+    // The store is known as soon as it was admitted, or a moment later.
+    expect_eventually("resolved", || cluster.apply(TENANT_A, &secret), |run| run.status == Some(0));
+    // Granted as a prefix, and another name for the referrer: inside of the grant still.
+    store("/prod/team-a/other/").succeeds();
+    store("/prod/team-b/").refused_with("/prod/team-b/");
+}

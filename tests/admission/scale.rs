@@ -1,10 +1,12 @@
 //! Many namespaces and stores: they are listed, and each is known. `tests/run-slow` has the long form.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::support::certificates::Authority;
 use crate::support::identities::{PLATFORM_ADMIN, TENANT_A};
 use crate::support::mounted::Mounted;
+use crate::support::server::eventually;
 use crate::support::{Webhook, cluster};
 use crate::tenants::{POLICY, external_secret};
 
@@ -47,11 +49,16 @@ fn loaded(namespaces: usize, stores: usize) {
     let authority = Authority::new("scale");
     let webhook = Webhook::start_with_policy(cluster, "scale", &authority, &Mounted::new(&[("policy.yaml", POLICY)]));
     webhook.register(cluster, "scale", &namespace, &[&authority]);
-    let metrics = webhook.probe("/metrics").unwrap();
     for (cache, expected) in [("namespaces", namespaces), ("stores", stores)] {
         let line = format!("keystile_cache_objects{{cache=\"{cache}\"}} ");
-        let found = metrics.lines().find_map(|found| found.strip_prefix(&line)).and_then(|count| count.parse().ok());
-        assert!(found >= Some(expected), "{cache}: {found:?} of {expected}\n{metrics}");
+        // Counted once a second.
+        let counted = eventually(Duration::from_secs(60), || {
+            let metrics = webhook.probe("/metrics").map_err(|error| error.to_string())?;
+            let found =
+                metrics.lines().find_map(|found| found.strip_prefix(&line)).and_then(|count| count.parse().ok());
+            if found >= Some(expected) { Ok(()) } else { Err(format!("{found:?}")) }
+        });
+        counted.unwrap_or_else(|error| panic!("not {expected} {cache} {error}"));
     }
     let apply = |store: usize| {
         let secret = external_secret("database", &namespace, &format!("scale-{store}"), "/prod/team-a/database");

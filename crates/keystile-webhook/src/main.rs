@@ -69,7 +69,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         tokio::spawn(files.watch(Arc::clone(&certificate), arguments.certificate.certificate_poll));
     }
     keep_own_certificate(&arguments.certificate, &certificate).await?;
-    let policy = PolicyInForce::new(metrics.policy.clone());
+    let policy = PolicyInForce::with_scanner(metrics.policy.clone());
     health.add_remarked("policy", {
         let policy = Arc::clone(&policy);
         move || policy.readiness()

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use keystile_policy::policy::document::{self, Problem};
-use keystile_policy::{Engine, Policy};
+use keystile_policy::{Engine, Policy, inline};
+use keystile_scan::Scanner;
+use keystile_scan::config::Loader;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -21,8 +23,9 @@ use crate::health::Remarked;
 use crate::metrics::PolicyMetrics;
 
 /// The policy in force, if there is one.
-#[derive(Debug)]
 pub struct PolicyInForce {
+    /// Looks for credentials in the objects' own texts, whatever the policy.
+    scanner: Option<Arc<Scanner>>,
     engine: ArcSwapOption<Engine>,
     /// Why the newest document is not in force; shown at `/readyz`, so without its text.
     trouble: Mutex<Option<String>>,
@@ -51,7 +54,29 @@ impl PolicyInForce {
     /// None yet.
     #[must_use]
     pub fn new(metrics: PolicyMetrics) -> Arc<Self> {
+        Self::make(metrics, None)
+    }
+
+    /// None yet; every engine looks for credentials in the objects' own texts with the built-in rules.
+    ///
+    /// # Panics
+    ///
+    /// Never: the built-in rules are tested to load.
+    #[must_use]
+    pub fn with_scanner(metrics: PolicyMetrics) -> Arc<Self> {
+        let loader = Loader {
+            builtin: keystile_rules::BUILTIN,
+            read: &|_| Err("there is no file".to_owned()),
+            skip_bad_rules: false,
+            strict: false,
+        };
+        let loaded = loader.load("built-in rules", keystile_rules::BUILTIN).expect("the built-in rules load");
+        Self::make(metrics, Some(Arc::new(inline::scanner(loaded.rules))))
+    }
+
+    fn make(metrics: PolicyMetrics, scanner: Option<Arc<Scanner>>) -> Arc<Self> {
         Arc::new(Self {
+            scanner,
             engine: ArcSwapOption::empty(),
             trouble: Mutex::new(Some("no policy is loaded yet".into())),
             metrics,
@@ -111,7 +136,12 @@ impl PolicyInForce {
     /// Puts a policy into force.
     pub fn replace(&self, policy: Policy, digest: Digest) {
         self.digests.lock().unwrap_or_else(PoisonError::into_inner).in_force = Some(digest);
-        self.engine.store(Some(Arc::new(Engine::new(policy))));
+        let engine = Engine::new(policy);
+        let engine = match &self.scanner {
+            Some(scanner) => engine.with_scanner(Arc::clone(scanner)),
+            None => engine,
+        };
+        self.engine.store(Some(Arc::new(engine)));
         self.set_trouble(None);
         self.metrics.loaded(crate::tls::unix_now());
         self.generation.send_modify(|generation| *generation += 1);
@@ -138,6 +168,12 @@ impl PolicyInForce {
 
     fn set_trouble(&self, trouble: Option<String>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+impl std::fmt::Debug for PolicyInForce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PolicyInForce").field("generation", &*self.generation.borrow()).finish_non_exhaustive()
     }
 }
 

@@ -95,6 +95,15 @@ async fn the_program_judges_by_its_policy_and_keeps_the_last_good_one() {
         )
     );
 
+    // A credential in the object itself is refused and never repeated.
+    let body: String = (0..36).filter_map(|number| char::from_digit(number * 11 % 36, 36)).collect();
+    let token = format!("{}{}{body}", "gh", "p_");
+    let mut literal = review("/prod/team-a/db");
+    literal["request"]["object"]["spec"]["target"] = json!({"template": {"data": {"token": token}}});
+    let answer = kept.send(validate(address, literal.to_string())).await.unwrap();
+    assert!(answer.text().contains("(inline-credential)"), "{}", answer.text());
+    assert!(!answer.text().contains(&token));
+
     fs::write(&policy, POLICY.replace("regions:", "region:")).unwrap();
     until(&mut kept, "/readyz", "[+]policy ok: an older policy is in force: the newest document has errors").await;
     until(&mut kept, "/metrics", "keystile_policy_current 0\n").await;

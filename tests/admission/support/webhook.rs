@@ -170,7 +170,7 @@ fn registration(name: &str, clients: &[(&str, Value)]) -> Value {
     for (number, (namespace, client)) in clients.iter().enumerate() {
         for webhook in &webhooks {
             let mut webhook = webhook.clone();
-            if webhook["name"] == CLUSTER_SCOPED {
+            if CLUSTER_SCOPED.iter().any(|name| webhook["name"] == *name) {
                 webhook["objectSelector"] = json!({"matchLabels": {"test": name}});
             } else {
                 webhook["namespaceSelector"]["matchLabels"] = json!({"kubernetes.io/metadata.name": namespace});
@@ -189,5 +189,5 @@ fn registration(name: &str, clients: &[(&str, Value)]) -> Value {
 
 /// What the API server is told on a real cluster.
 const REGISTRATION: &str = include_str!("../../../deploy/webhook/registration.yaml");
-/// The webhook of cluster-scoped objects.
-const CLUSTER_SCOPED: &str = "cluster.keystile.dev";
+/// The webhooks of cluster-scoped objects but Namespaces.
+const CLUSTER_SCOPED: [&str; 2] = ["cluster.keystile.dev", "policies.keystile.dev"];

@@ -97,6 +97,10 @@ pub struct PolicyArguments {
     #[arg(long, env = "KEYSTILE_WORLD", value_name = "DIR", help_heading = "Policy")]
     pub world: Option<PathBuf>,
 
+    /// File with an inventory of the secrets that exist (what `aws secretsmanager list-secrets` prints); read again when it changes.
+    #[arg(long, env = "KEYSTILE_INVENTORY", value_name = "FILE", help_heading = "Policy")]
+    pub inventory: Option<PathBuf>,
+
     /// Time for asking the API server about what the caches don't know, for one request.
     #[arg(long, env = "KEYSTILE_LOOKUP_TIMEOUT", value_name = "DURATION", default_value = "400ms", value_parser = duration, help_heading = "Policy")]
     pub lookup_timeout: Duration,

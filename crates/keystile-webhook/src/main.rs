@@ -24,6 +24,7 @@ use keystile_webhook::tls::authority::Lifetimes;
 use keystile_webhook::tls::cluster::ClusterPlace;
 use keystile_webhook::tls::files::CertificateFiles;
 use keystile_webhook::tls::self_managed::{self, service_names};
+use keystile_webhook::world::inventory::InventoryFile;
 use keystile_webhook::world::{ClusterWorld, SharedSurroundings, Surroundings, folder};
 use keystile_webhook::{Guard, Health, Limits, Metrics, Server, telemetry};
 use tokio::net::TcpListener;
@@ -132,7 +133,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// denied anyway, and nothing is watched for it.
 async fn surroundings(arguments: &PolicyArguments, metrics: &Metrics) -> anyhow::Result<SharedSurroundings> {
     if let Some(folder) = &arguments.world {
-        return Ok(Arc::new(folder::read(folder)?.into()));
+        let mut snapshot = folder::read(folder)?;
+        if let Some(file) = &arguments.inventory {
+            let (entries, read_at) = InventoryFile::new(file)
+                .look()
+                .map_err(anyhow::Error::msg)
+                .context("while reading the inventory")?
+                .unwrap_or_default();
+            snapshot.set_inventory(entries, read_at);
+        }
+        return Ok(Arc::new(snapshot.into()));
     }
     if arguments.policy.is_none() && arguments.policy_name.is_none() {
         return Ok(Arc::new(Snapshot::default().into()));
@@ -142,6 +152,9 @@ async fn surroundings(arguments: &PolicyArguments, metrics: &Metrics) -> anyhow:
         .context("while looking for the cluster's API server (without one: --world)")?;
     let cluster = ClusterWorld::new(client, metrics.clone());
     tokio::spawn(Arc::clone(&cluster).keep());
+    if let Some(file) = &arguments.inventory {
+        tokio::spawn(InventoryFile::new(file).watch(Arc::clone(cluster.cache()), arguments.policy_poll));
+    }
     Ok(Arc::new(Surroundings::Cluster(cluster)))
 }
 

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use arc_swap::ArcSwapOption;
 use keystile_policy::kind::Kind;
 use keystile_policy::subject::store::{StoreFacts, StoreKind};
 use keystile_policy::subject::{self, StoreTarget, Subject};
@@ -15,6 +16,8 @@ use keystile_policy::world::{GeneratorId, Inventory, Namespace, StoreId, StoredO
 use keystile_policy::{Lookup, World};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
+
+use super::inventory::Held;
 
 /// Which objects a watch brings.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +102,7 @@ pub struct Cache {
     generators: RwLock<BTreeMap<GeneratorId, Arc<Value>>>,
     aws_providers: RwLock<BTreeMap<Place, Arc<Value>>>,
     referrers: RwLock<Referrers>,
+    inventory: ArcSwapOption<Held>,
     /// The tables that were listed whole, and those that the cluster is known not to have.
     complete: RwLock<BTreeSet<Table>>,
     changes: watch::Sender<u64>,
@@ -112,6 +116,7 @@ impl Default for Cache {
             generators: RwLock::default(),
             aws_providers: RwLock::default(),
             referrers: RwLock::default(),
+            inventory: ArcSwapOption::empty(),
             complete: RwLock::default(),
             changes: watch::channel(0).0,
         }
@@ -158,6 +163,12 @@ impl Cache {
     /// Takes a Namespace in.
     pub fn put_namespace(&self, namespace: Namespace) {
         self.hold(&self.namespaces, namespace.name.clone(), namespace);
+    }
+
+    /// Takes an inventory in, in place of the one before.
+    pub fn set_inventory(&self, inventory: Held) {
+        self.inventory.store(Some(Arc::new(inventory)));
+        self.changed();
     }
 
     /// Forgets an object that is gone.
@@ -387,8 +398,8 @@ impl World for Cache {
             .collect()
     }
 
-    fn inventory(&self, _account: Option<&str>, _region: &str, _name: &str) -> Inventory {
-        Inventory::None
+    fn inventory(&self, _account: Option<&str>, _region: &str, name: &str) -> Inventory {
+        self.inventory.load().as_ref().map_or(Inventory::None, |held| held.get(name))
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod cache;
 pub mod cluster;
 pub mod folder;
+pub mod inventory;
 pub mod overlay;
 
 use std::sync::Arc;

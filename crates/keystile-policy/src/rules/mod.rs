@@ -381,7 +381,7 @@ pub static RULES: &[&Rule] = &[
 
 /// The rules that are asked when an object is deleted, of those kinds that they name: what destroys a
 /// remote secret. No other rule stops a deletion.
-pub static DELETE_RULES: &[&Rule] = &[&PUSH_DELETE_OUTSIDE_GRANT];
+pub static DELETE_RULES: &[&Rule] = &[&OPERATOR_OUTSIDE_GRANT, &PUSH_DELETE_OUTSIDE_GRANT];
 
 /// The rules that are asked when a status is written, of those kinds that they name.
 pub static STATUS_RULES: &[&Rule] = &[&PUSH_STATUS_WRITTEN];

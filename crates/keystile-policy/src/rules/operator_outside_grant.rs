@@ -6,6 +6,7 @@ use crate::judgement::Action;
 use crate::kind::Kind;
 use crate::policy::Access;
 use crate::provider::{self, KeyFault};
+use crate::request::Operation;
 use crate::shown::Shown;
 use crate::subject::Names;
 use crate::violation::Violation;
@@ -28,7 +29,12 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
     if context.binding.is_none() {
         return;
     }
+    let is_deleted = context.request.operation == Operation::Delete;
     for resolved in &context.resolved {
+        // With the object goes what it would destroy; what it writes it has written.
+        if is_deleted && resolved.reference.access != Access::Delete {
+            continue;
+        }
         if let (Some(Err(fault)), Names::Key(key)) = (&resolved.key, &resolved.reference.names) {
             ungrantable(context, resolved, fault, key, out);
         }

@@ -18,7 +18,6 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 }
 
 /// The folders with definitions; empty where none are to be had, which is said.
-#[expect(clippy::print_stderr, reason = "what is left out must be seen")]
 pub(crate) fn folders() -> Vec<PathBuf> {
     if let Some(named) = env::var_os("KEYSTILE_CRDS") {
         return env::split_paths(&named).collect();

@@ -1,5 +1,7 @@
 //! Judges a request: reads the object, binds its namespace, asks the rules, leaves out what an update
-//! did not bring, and looks up what each broken rule does.
+//! did not bring, looks up what each broken rule does, and what the change does to other objects.
+
+mod referrers;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -109,7 +111,9 @@ impl Engine {
                     let had: HashSet<_> = before.iter().map(|had| had.violation.identity()).collect();
                     found.retain(|found| !had.contains(&found.violation.identity()));
                 }
-                self.answer(request, found, unanswered, &texts)
+                let mut judgement = self.answer(request, found, unanswered, &texts);
+                self.add_broken_referrers(kind, request, world, &texts, &mut judgement);
+                judgement
             }
         }
     }

@@ -4,6 +4,8 @@
 //! The webhook answers from its caches (and, on a miss, with a live GET), `keystile check` from the
 //! files of the run and a snapshot. [`Snapshot`] is a world held in memory, for both.
 
+pub mod overlay;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keystile_policy::kind::{EXTERNAL_SECRETS, GENERATORS};
+use keystile_policy::kind::{EXTERNAL_SECRETS, GENERATORS, INFRA_OPERATOR};
 use keystile_policy::{Engine, Judgement, Query};
 use tokio::time::Instant;
 
@@ -112,6 +112,7 @@ fn may_take_long(request: &AdmissionRequest) -> bool {
         (EXTERNAL_SECRETS, kind) => {
             matches!(kind, "SecretStore" | "ClusterSecretStore" | "ClusterExternalSecret" | "ClusterPushSecret")
         }
+        (INFRA_OPERATOR, kind) => kind == "AWSProvider",
         ("", kind) => kind == "Namespace",
         (group, _) => group == GENERATORS,
     }

@@ -2,6 +2,7 @@
 //! The reference page is generated from these texts.
 
 mod acting;
+mod binding_breaks_referrer;
 mod binding_cluster_object;
 mod binding_label_changed;
 mod binding_name_taken;
@@ -21,6 +22,7 @@ mod find_not_judged;
 mod find_not_proved;
 mod find_tags_alone;
 mod find_unbounded;
+mod generator_breaks_referrer;
 mod generator_controller_identity;
 mod generator_foreign_namespace;
 mod generator_not_listed;
@@ -98,6 +100,7 @@ mod rotation_unscheduled;
 mod store_agent_not_granted;
 mod store_agent_role;
 mod store_agent_setting;
+mod store_breaks_referrer;
 mod store_controller_identity;
 mod store_controller_not_granted;
 mod store_custom_endpoint;
@@ -106,6 +109,7 @@ mod store_not_granted;
 mod store_permanent_deletion;
 mod store_prefix_open_ended;
 mod store_prefix_outside_grant;
+mod store_referrers_not_judged;
 mod store_role_not_granted;
 mod store_service_account_not_granted;
 mod store_session_tag_forged;
@@ -119,6 +123,7 @@ use crate::judgement::Action;
 use crate::kind::Kind;
 use crate::violation::Violation;
 
+pub use binding_breaks_referrer::BINDING_BREAKS_REFERRER;
 pub use binding_cluster_object::BINDING_CLUSTER_OBJECT;
 pub use binding_label_changed::BINDING_LABEL_CHANGED;
 pub use binding_name_taken::BINDING_NAME_TAKEN;
@@ -138,6 +143,7 @@ pub use find_not_judged::FIND_NOT_JUDGED;
 pub use find_not_proved::FIND_NOT_PROVED;
 pub use find_tags_alone::FIND_TAGS_ALONE;
 pub use find_unbounded::FIND_UNBOUNDED;
+pub use generator_breaks_referrer::GENERATOR_BREAKS_REFERRER;
 pub use generator_controller_identity::GENERATOR_CONTROLLER_IDENTITY;
 pub use generator_foreign_namespace::GENERATOR_FOREIGN_NAMESPACE;
 pub use generator_not_listed::GENERATOR_NOT_LISTED;
@@ -211,6 +217,7 @@ pub use rotation_unscheduled::ROTATION_UNSCHEDULED;
 pub use store_agent_not_granted::STORE_AGENT_NOT_GRANTED;
 pub use store_agent_role::STORE_AGENT_ROLE;
 pub use store_agent_setting::STORE_AGENT_SETTING;
+pub use store_breaks_referrer::STORE_BREAKS_REFERRER;
 pub use store_controller_identity::STORE_CONTROLLER_IDENTITY;
 pub use store_controller_not_granted::STORE_CONTROLLER_NOT_GRANTED;
 pub use store_custom_endpoint::STORE_CUSTOM_ENDPOINT;
@@ -219,6 +226,7 @@ pub use store_not_granted::STORE_NOT_GRANTED;
 pub use store_permanent_deletion::STORE_PERMANENT_DELETION;
 pub use store_prefix_open_ended::STORE_PREFIX_OPEN_ENDED;
 pub use store_prefix_outside_grant::STORE_PREFIX_OUTSIDE_GRANT;
+pub use store_referrers_not_judged::STORE_REFERRERS_NOT_JUDGED;
 pub use store_role_not_granted::STORE_ROLE_NOT_GRANTED;
 pub use store_service_account_not_granted::STORE_SERVICE_ACCOUNT_NOT_GRANTED;
 pub use store_session_tag_forged::STORE_SESSION_TAG_FORGED;
@@ -270,6 +278,7 @@ pub fn none(_: &Context<'_>, _: &mut Vec<Violation>) {}
 
 /// Every rule, by group, then id.
 pub static RULES: &[&Rule] = &[
+    &BINDING_BREAKS_REFERRER,
     &BINDING_CLUSTER_OBJECT,
     &BINDING_LABEL_CHANGED,
     &BINDING_NAME_TAKEN,
@@ -289,6 +298,7 @@ pub static RULES: &[&Rule] = &[
     &FIND_NOT_PROVED,
     &FIND_TAGS_ALONE,
     &FIND_UNBOUNDED,
+    &GENERATOR_BREAKS_REFERRER,
     &GENERATOR_CONTROLLER_IDENTITY,
     &GENERATOR_FOREIGN_NAMESPACE,
     &GENERATOR_NOT_LISTED,
@@ -362,6 +372,7 @@ pub static RULES: &[&Rule] = &[
     &STORE_AGENT_NOT_GRANTED,
     &STORE_AGENT_ROLE,
     &STORE_AGENT_SETTING,
+    &STORE_BREAKS_REFERRER,
     &STORE_CONTROLLER_IDENTITY,
     &STORE_CONTROLLER_NOT_GRANTED,
     &STORE_CUSTOM_ENDPOINT,
@@ -370,6 +381,7 @@ pub static RULES: &[&Rule] = &[
     &STORE_PERMANENT_DELETION,
     &STORE_PREFIX_OPEN_ENDED,
     &STORE_PREFIX_OUTSIDE_GRANT,
+    &STORE_REFERRERS_NOT_JUDGED,
     &STORE_ROLE_NOT_GRANTED,
     &STORE_SERVICE_ACCOUNT_NOT_GRANTED,
     &STORE_SESSION_TAG_FORGED,

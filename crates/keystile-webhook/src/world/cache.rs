@@ -84,7 +84,8 @@ struct Id {
 
 #[derive(Debug)]
 struct Referring {
-    text: Box<str>,
+    /// Shared, so that it is parsed after the lock is given back.
+    text: Arc<str>,
     links: Box<[Link]>,
 }
 
@@ -281,7 +282,12 @@ impl Cache {
     fn behind(&self, links: &[Link]) -> Vec<StoredObject> {
         let referrers = read(&self.referrers);
         let ids: BTreeSet<&Arc<Id>> = links.iter().filter_map(|link| referrers.index.get(link)).flatten().collect();
-        ids.into_iter().filter_map(|id| Some(referrers.objects.get(id)?.stored(id))).collect()
+        let found: Vec<(Arc<Id>, Arc<str>)> = ids
+            .into_iter()
+            .filter_map(|id| Some((Arc::clone(id), Arc::clone(&referrers.objects.get(id)?.text))))
+            .collect();
+        drop(referrers);
+        found.iter().map(|(id, text)| stored(id, text)).collect()
     }
 }
 
@@ -318,12 +324,10 @@ impl Referrers {
     }
 }
 
-impl Referring {
-    fn stored(&self, id: &Id) -> StoredObject {
-        let object = serde_json::from_str(&self.text).expect("the text was made from a value");
-        let (namespace, name) = (id.namespace.to_string(), id.name.to_string());
-        StoredObject { kind: id.kind, namespace, name, object: Arc::new(object) }
-    }
+fn stored(id: &Id, text: &str) -> StoredObject {
+    let object = serde_json::from_str(text).expect("the text was made from a value");
+    let (namespace, name) = (id.namespace.to_string(), id.name.to_string());
+    StoredObject { kind: id.kind, namespace, name, object: Arc::new(object) }
 }
 
 impl World for Cache {
@@ -390,12 +394,14 @@ impl World for Cache {
     fn objects_in(&self, namespace: &str) -> Vec<StoredObject> {
         let referrers = read(&self.referrers);
         let first = Id { namespace: namespace.into(), kind: Kind::ExternalSecret, name: "".into() };
-        referrers
+        let found: Vec<(Arc<Id>, Arc<str>)> = referrers
             .objects
             .range(Arc::new(first)..)
             .take_while(|(id, _)| *id.namespace == *namespace)
-            .map(|(id, referring)| referring.stored(id))
-            .collect()
+            .map(|(id, referring)| (Arc::clone(id), Arc::clone(&referring.text)))
+            .collect();
+        drop(referrers);
+        found.iter().map(|(id, text)| stored(id, text)).collect()
     }
 
     fn inventory(&self, _account: Option<&str>, _region: &str, name: &str) -> Inventory {

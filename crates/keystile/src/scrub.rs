@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::ops::Range;
 
 use keystile_scan::config::Loader;
-use keystile_scan::{ScanOptions, Scanner};
+use keystile_scan::{RuleSet, ScanOptions, Scanner};
 
 use crate::mask::MASK;
 
@@ -23,6 +23,14 @@ pub struct Scrubber {
     scanner: Option<Scanner>,
 }
 
+/// The built-in rules; the build has checked that they load.
+#[must_use]
+pub fn builtin_rules() -> Option<RuleSet> {
+    let read = |path: &str| Err(format!("{path} is not read here"));
+    let loader = Loader { builtin: keystile_rules::BUILTIN, read: &read, skip_bad_rules: true, strict: false };
+    loader.load("the built-in rules", keystile_rules::BUILTIN).ok().map(|config| config.rules)
+}
+
 impl Default for Scrubber {
     fn default() -> Self {
         Self::new()
@@ -33,12 +41,9 @@ impl Scrubber {
     /// Compiles the built-in rules.
     #[must_use]
     pub fn new() -> Self {
-        let read = |path: &str| Err(format!("{path} is not read here"));
-        let loader = Loader { builtin: keystile_rules::BUILTIN, read: &read, skip_bad_rules: true, strict: false };
         // The build has checked the built-in rules; without them, nothing of a text can be shown.
-        let config = loader.load("the built-in rules", keystile_rules::BUILTIN).ok();
         let options = ScanOptions { inline_allow: false, ..ScanOptions::default() };
-        Self { scanner: config.map(|config| Scanner::new(config.rules, options)) }
+        Self { scanner: builtin_rules().map(|rules| Scanner::new(rules, options)) }
     }
 
     /// What of a text must not be shown: bytes of it, and texts that may stand elsewhere again.

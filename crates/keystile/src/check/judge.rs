@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use keystile_manifest::{Document, Files, Gap, Source, template};
 use keystile_policy::kind::{self, Recognised};
-use keystile_policy::{Engine, Judged, Policy, Request, Snapshot};
+use keystile_policy::{Judged, Policy, Request, Snapshot};
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -190,7 +190,7 @@ fn twice(first: &Subject, second: &Subject) -> Gap {
 /// Judges every object.
 #[must_use]
 pub fn judge(policy: Policy, files: Files, around: &Around, namespace: Option<&str>, now: Timestamp) -> Judgements {
-    let engine = Engine::new(policy);
+    let engine = crate::check::engine(policy);
     let Subjects { subjects, gaps: unknown, foreign } = subjects(files.documents, namespace);
     let (snapshot, twice) = world(&subjects, around, namespace);
     let mut judged = BTreeMap::new();

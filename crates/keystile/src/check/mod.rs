@@ -9,12 +9,23 @@ pub mod excerpt;
 pub mod judge;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use keystile_manifest::Position;
-use keystile_policy::{Action, Outcome};
+use keystile_policy::{Action, Engine, Outcome, Policy, inline};
 
 use excerpt::Excerpt;
+
+/// The engine for a policy, which looks for credentials in the objects' own texts too, as the webhook does.
+#[must_use]
+pub fn engine(policy: Policy) -> Engine {
+    let engine = Engine::new(policy);
+    match crate::scrub::builtin_rules() {
+        Some(rules) => engine.with_scanner(Arc::new(inline::scanner(rules))),
+        None => engine,
+    }
+}
 
 /// What a check found.
 #[derive(Debug)]

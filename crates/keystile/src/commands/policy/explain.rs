@@ -35,7 +35,7 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
         return Err(UsageError("there is no object in these files that the policy speaks about".to_owned()).into());
     }
     let (snapshot, _) = world(&subjects, &around, namespace);
-    let engine = Engine::new(loaded.policy);
+    let engine = crate::check::engine(loaded.policy);
     let mut text = String::new();
     let mut is_denied = false;
     let mut is_decided = is_complete;

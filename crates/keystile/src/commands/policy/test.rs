@@ -22,7 +22,7 @@ pub(super) fn run(args: &TestArgs) -> anyhow::Result<Exit> {
         Some(path) => path.clone(),
         None => find_policy()?,
     };
-    let engine = Engine::new(load_policy(Some(&policy), now)?.policy);
+    let engine = crate::check::engine(load_policy(Some(&policy), now)?.policy);
     let files = if args.files.is_empty() { vec![beside(&policy)?] } else { args.files.clone() };
     let (mut text, mut count, mut failed) = (String::new(), 0_usize, 0_usize);
     for file in &files {

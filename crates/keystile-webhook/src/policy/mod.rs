@@ -1,6 +1,6 @@
 //! The policy in force: one engine, swapped whole, and what is said of the newest document.
 //!
-//! A document comes from a file ([`file`]) or is a custom resource ([`resource`], [`definition`]). It takes the place of the one before only when all of it
+//! A document comes from a file ([`mod@file`]) or is a custom resource ([`resource`], [`definition`]). It takes the place of the one before only when all of it
 //! is valid; otherwise the last good one stays in force, and log, metric and `/readyz` say so.
 
 pub mod definition;

@@ -7,7 +7,7 @@ use keystile_policy::{Door, Operation, Request, User};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What is asked of the policy. `Debug` prints ids alone, on purpose: see [`Self::fmt`].
+/// What is asked of the policy. `Debug` prints ids alone, on purpose: an object may hold values.
 #[derive(Clone, PartialEq)]
 pub struct AdmissionRequest {
     /// Identifies request and answer.

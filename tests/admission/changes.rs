@@ -52,8 +52,11 @@ fn a_policy_changes_while_the_webhook_runs_and_a_broken_one_leaves_the_last_good
         }
     }
     policy.update(&[("policy.yaml", POLICY)]);
+    // A new name each time: what got in while the wider policy was in force may be applied again.
+    let mut number = 0;
     let again = || {
-        let secret = external_secret("again", &namespace, "changes", "/prod/shared/certificate");
+        number += 1;
+        let secret = external_secret(&format!("again-{number}"), &namespace, "changes", "/prod/shared/certificate");
         cluster.apply(TENANT_A, &secret)
     };
     expect_eventually("taken back", again, |run| run.stderr.contains("(key-outside-grant)"));

@@ -404,8 +404,8 @@ impl World for Cache {
         found.iter().map(|(id, text)| stored(id, text)).collect()
     }
 
-    fn inventory(&self, _account: Option<&str>, _region: &str, name: &str) -> Inventory {
-        self.inventory.load().as_ref().map_or(Inventory::None, |held| held.get(name))
+    fn inventory(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {
+        self.inventory.load().as_ref().map_or(Inventory::None, |held| held.find(account, region, name))
     }
 }
 

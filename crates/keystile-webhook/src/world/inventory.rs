@@ -1,7 +1,6 @@
 //! An inventory of the secrets that exist (`aws secretsmanager list-secrets`), in a file that somebody
 //! else renews: keystile itself asks no cloud.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +8,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use keystile_manifest::Source;
 use keystile_manifest::inventory::read_inventory;
+use keystile_policy::inventory::InventoryIndex;
 use keystile_policy::world::{Inventory, InventoryEntry};
 
 use super::cache::Cache;
 
-/// What an inventory says, by name.
+/// What an inventory says, by account, region and name.
 #[derive(Debug)]
 pub struct Held {
-    entries: BTreeMap<String, Arc<InventoryEntry>>,
+    entries: InventoryIndex,
     read_at: Timestamp,
 }
 
@@ -24,17 +24,13 @@ impl Held {
     /// Entries that were listed at `read_at`.
     #[must_use]
     pub fn new(entries: Vec<InventoryEntry>, read_at: Timestamp) -> Self {
-        Self { entries: entries.into_iter().map(|entry| (entry.name.clone(), Arc::new(entry))).collect(), read_at }
+        Self { entries: entries.into_iter().collect(), read_at }
     }
 
-    /// What it says of a secret.
+    /// What it says of a secret of a region, in `account` where that is known.
     #[must_use]
-    pub fn get(&self, name: &str) -> Inventory {
-        let read_at = self.read_at;
-        match self.entries.get(name) {
-            Some(entry) => Inventory::Entry { entry: Arc::clone(entry), read_at },
-            None => Inventory::Absent { read_at },
-        }
+    pub fn find(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {
+        self.entries.find(account, region, name, self.read_at)
     }
 }
 
@@ -136,6 +132,9 @@ mod tests {
         cache.set_inventory(Held::new(entries, read_at));
         assert!(matches!(cache.inventory(None, "eu-west-1", "/prod/a"), Inventory::Entry { .. }));
         assert_eq!(cache.inventory(None, "eu-west-1", "/prod/b"), Inventory::Absent { read_at });
+        // The same name elsewhere is another secret, of which the inventory says nothing.
+        assert!(matches!(cache.inventory(None, "us-east-1", "/prod/a"), Inventory::Unclear { .. }));
+        assert!(matches!(cache.inventory(Some("222222222222"), "eu-west-1", "/prod/a"), Inventory::Unclear { .. }));
 
         std::fs::write(&path, "{").unwrap();
         assert!(file.look().unwrap_err().contains("inventory.json:1:"));

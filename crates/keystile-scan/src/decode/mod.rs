@@ -34,6 +34,7 @@
 
 pub(crate) mod barrier;
 mod base64;
+mod blocks;
 mod hex;
 mod layer;
 mod percent;

@@ -3,7 +3,7 @@
 //! This looks at every byte of a history, so [`next_run`] is built for the compiler's vector instructions:
 //! 64 bytes become the 64 bits of a word, in which a long run shows after four shifts.
 
-use super::{Segments, base64};
+use super::{Segments, base64, blocks};
 use crate::position::Span;
 
 /// gitleaks 8.30 takes shorter runs for words, and so do we.
@@ -107,7 +107,7 @@ struct Runs<'a> {
 impl<'a> Runs<'a> {
     /// From `at` on, which is not inside of a run.
     fn new(text: &'a [u8], at: usize) -> Self {
-        Self { text, block: at, mask: mask_at(text, at), carried: 0 }
+        Self { text, block: at, mask: blocks::mask(text, at, in_alphabet), carried: 0 }
     }
 
     fn next_run(&mut self) -> Option<Span> {
@@ -130,7 +130,7 @@ impl<'a> Runs<'a> {
             if self.block >= self.text.len() {
                 return None;
             }
-            self.mask = mask_at(self.text, self.block);
+            self.mask = blocks::mask(self.text, self.block, in_alphabet);
         }
     }
 
@@ -147,31 +147,6 @@ impl<'a> Runs<'a> {
             Span::new(start, end)
         }
     }
-}
-
-fn mask_at(text: &[u8], at: usize) -> u64 {
-    let rest = &text[at..];
-    if let Some(block) = rest.first_chunk() {
-        return alphabet_mask(block);
-    }
-    let mut block = [0; 64];
-    block[..rest.len()].copy_from_slice(rest);
-    alphabet_mask(&block)
-}
-
-/// One bit for each byte, the first one the lowest: whether it is in the alphabet.
-#[inline]
-fn alphabet_mask(block: &[u8; 64]) -> u64 {
-    // One byte (0 or 1) for each, which compiles to vector instructions, then eight of them at a time into
-    // the bits of a byte: the product has byte i's bit in its top byte at place i.
-    let mut classes = [0_u8; 64];
-    for (class, byte) in classes.iter_mut().zip(block) {
-        *class = u8::from(in_alphabet(*byte));
-    }
-    classes.as_chunks::<8>().0.iter().enumerate().fold(0, |mask, (index, word)| {
-        let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        mask | bits << (8 * index)
-    })
 }
 
 fn run_start(text: &[u8], at: usize) -> usize {

@@ -6,7 +6,7 @@
 //! byte order mark in front decides where both would do.
 
 use super::text::{MIN_UTF16_UNITS, is_latin, is_plausible};
-use super::{Encoding, Form, Segments};
+use super::{Encoding, Form, Segments, blocks};
 use crate::position::Span;
 
 /// How many characters that are not Latin may stand between two that are. (Fewer than
@@ -89,28 +89,41 @@ fn collect(text: &[u8], range: Span, found: &mut Vec<Found>) {
         (from..to).filter(|at| text[*at] == 0).for_each(|nul| visit(nul, found));
     };
     visit_all(start, inner.start, found);
-    let mut at = inner.start;
-    while let Some(nul) = next_nul(text, at, inner.end) {
+    each_core(text, inner.start, inner.end, |nul| {
         if is_core(text, nul) {
             visit_all(nul, nul + 1, found);
         }
-        at = nul + 1;
-    }
+    });
     visit_all(inner.end.max(inner.start), end, found);
     found.sort_unstable_by_key(|text| text.span);
 }
 
-/// The next NUL from `from` on, before `end`, that has another byte than NUL behind it.
-fn next_nul(text: &[u8], from: usize, end: usize) -> Option<usize> {
+/// Calls `visit` with each NUL of `from..end` that a core may begin with: with three more, every second byte.
+fn each_core(text: &[u8], from: usize, end: usize, mut visit: impl FnMut(usize)) {
     let mut at = from;
-    while at < end {
-        let nul = at + memchr::memchr(0, &text[at..end])?;
-        match text.get(nul + 1) {
-            Some(0) => at = nul + text[nul..].iter().take_while(|byte| **byte == 0).count() - 1,
-            _ => return Some(nul),
+    while let Some(gap) = text.get(at..end).and_then(|rest| memchr::memchr(0, rest)) {
+        at += gap;
+        let mut nuls = nuls_at(text, at);
+        // Block by block while there are NULs: machine code and padding are full of them.
+        while nuls != 0 && at < end {
+            let next = nuls_at(text, at + blocks::LEN);
+            let ahead = |by: usize| nuls >> by | next << (blocks::LEN - by);
+            let mut cores = (1..MIN_CORE).fold(nuls, |cores, step| cores & ahead(2 * step) & !ahead(2 * step - 1));
+            while cores != 0 {
+                let core = at + cores.trailing_zeros() as usize;
+                if core >= end {
+                    return;
+                }
+                visit(core);
+                cores &= cores - 1;
+            }
+            (at, nuls) = (at + blocks::LEN, next);
         }
     }
-    None
+}
+
+fn nuls_at(text: &[u8], at: usize) -> u64 {
+    blocks::mask(text, at, |byte| byte == 0)
 }
 
 /// Whether the NUL at `nul` and the next ones follow each other with text between.
@@ -203,4 +216,25 @@ pub(super) fn characters(encoded: &[u8], big_endian: bool) -> impl Iterator<Item
         end += 2 * character.len_utf16();
         (end, character)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_core_is_visited(
+            text in proptest::collection::vec(prop_oneof![Just(0_u8), Just(b'a'), any::<u8>()], 0..300),
+            from in 0_usize..300,
+            end in 0_usize..300,
+        ) {
+            let end = end.min(text.len());
+            let mut cores = Vec::new();
+            each_core(&text, from, end, |nul| cores.extend(is_core(&text, nul).then_some(nul)));
+            let expected: Vec<usize> = (from..end).filter(|nul| is_core(&text, *nul)).collect();
+            prop_assert_eq!(cores, expected);
+        }
+    }
 }

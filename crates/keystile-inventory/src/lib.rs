@@ -1,0 +1,9 @@
+//! The inventory of managed secrets: names, keys, rotation state, age. Never a value.
+//!
+//! What a secret manager lists and describes becomes a [`SecretRecord`], the same for every manager. No call
+//! of this crate can read or write a secret's value, so that the webhook, which must not be able to, can use
+//! it; `keystile-rotate` has the calls that can.
+
+pub mod record;
+
+pub use record::{Replica, ReplicaState, RotationMeans, SecretArn, SecretRecord, Stage, VersionId};

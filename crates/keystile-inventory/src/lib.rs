@@ -4,6 +4,9 @@
 //! of this crate can read or write a secret's value, so that the webhook, which must not be able to, can use
 //! it; `keystile-rotate` has the calls that can.
 
+pub mod aws;
+pub mod error;
 pub mod record;
 
+pub use error::{CallError, CallErrorKind};
 pub use record::{Replica, ReplicaState, RotationMeans, SecretArn, SecretRecord, Stage, VersionId};

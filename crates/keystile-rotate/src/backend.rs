@@ -2,16 +2,15 @@
 //!
 //! The calls block: a run is a handful of threads that wait. Each is one request (a list: one for each page);
 //! whoever repeats one knows why. An implementation sets time limits, sends nothing in a URL that is not a
-//! name, and says [`CallErrorKind::Ambiguous`](crate::CallErrorKind::Ambiguous) whenever it can't know whether
+//! name, and says [`CallErrorKind::Ambiguous`] whenever it can't know whether
 //! a request was carried out.
 
 use std::ops::ControlFlow;
 
-use keystile_inventory::{RotationMeans, SecretArn, SecretRecord, VersionId};
+use keystile_inventory::{CallError, CallErrorKind, RotationMeans, SecretArn, SecretRecord, VersionId};
 use keystile_scan::SecretBytes;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{CallError, CallErrorKind};
 use crate::token::Token;
 
 /// Kinds of secret managers.

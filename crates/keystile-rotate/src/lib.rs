@@ -10,7 +10,6 @@
 
 pub mod backend;
 pub mod clock;
-pub mod error;
 pub mod journal;
 pub mod leak;
 pub mod outcome;
@@ -18,7 +17,7 @@ pub mod plan;
 pub mod token;
 
 pub use backend::SecretBackend;
-pub use error::{CallError, CallErrorKind};
+pub use keystile_inventory::{CallError, CallErrorKind};
 pub use leak::{Leak, Place};
 pub use outcome::Outcome;
 pub use plan::{PlanItem, RotationPlan};

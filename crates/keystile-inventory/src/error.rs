@@ -35,6 +35,8 @@ pub enum CallErrorKind {
     Unreachable,
     /// There are no credentials, or they have expired.
     NoCredentials,
+    /// The settings can't be used: no region, an endpoint that is not allowed. Nothing was sent.
+    Misconfigured,
     /// This manager can't do that.
     Unsupported,
     /// The answer makes no sense.

@@ -1,0 +1,129 @@
+//! Credentials, region, time limits: one connection for everything that is asked.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, tls};
+
+use super::endpoint::EndpointGuard;
+use super::error::call_error;
+use crate::error::{CallError, CallErrorKind};
+
+/// What the user may say; the rest is taken from the environment and the profile, as every AWS tool does.
+#[derive(Debug, Clone, Default)]
+pub struct AwsOptions {
+    /// Profile of the shared configuration files; `None` = `AWS_PROFILE`, then `default`.
+    pub profile: Option<String>,
+    /// Region; `None` = `AWS_REGION`, then the profile's, then the machine's own.
+    pub region: Option<String>,
+    /// Time for one attempt of a call; `None` = [`ATTEMPT`].
+    pub attempt_timeout: Option<Duration>,
+}
+
+/// Time limit of one attempt: Secrets Manager answers within a fraction of a second.
+pub const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// Attempts of a call: the SDK repeats throttled ones and server errors with increasing waits.
+const ATTEMPTS: u32 = 3;
+
+/// A way to AWS, in one region. Nothing is sent until the first call.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    config: SdkConfig,
+    region: String,
+    guard: EndpointGuard,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsIdentity {
+    /// The account's id, twelve digits.
+    pub account: String,
+    /// The caller's ARN.
+    pub caller: String,
+    /// Host and port that was asked.
+    pub endpoint: String,
+}
+
+impl Connection {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// No region is set anywhere.
+    pub async fn open(options: &AwsOptions) -> Result<Self, CallError> {
+        let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
+        let attempt = options.attempt_timeout.unwrap_or(ATTEMPT);
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .app_name(AppName::new("keystile").expect("a name of letters"))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(5))
+                    .operation_attempt_timeout(attempt)
+                    // Room for the waits between the attempts.
+                    .operation_timeout(attempt * ATTEMPTS + Duration::from_secs(10))
+                    .build(),
+            );
+        if let Some(profile) = &options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &options.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        let config = loader.load().await;
+        let Some(region) = config.region().map(ToString::to_string) else {
+            return Err(CallError::new(
+                CallErrorKind::Misconfigured,
+                "configuration",
+                "no region: set AWS_REGION, give --region, or write region into the profile",
+            ));
+        };
+        Ok(Self { config, region, guard: EndpointGuard::default() })
+    }
+
+    /// The same, in another region.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        let config = self.config.to_builder().region(Region::new(region.to_owned())).build();
+        Self { config, region: region.to_owned(), guard: EndpointGuard::default() }
+    }
+
+    /// The region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The settings, for clients of other services. They must use [`guard`](Self::guard) too.
+    #[must_use]
+    pub const fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// What keeps requests from leaving this machine without TLS.
+    #[must_use]
+    pub const fn guard(&self) -> &EndpointGuard {
+        &self.guard
+    }
+
+    /// Who asks (`sts:GetCallerIdentity`, which needs no permission).
+    ///
+    /// # Errors
+    /// No credentials, no network, an endpoint that is not allowed.
+    pub async fn identity(&self) -> Result<AwsIdentity, CallError> {
+        let config = aws_sdk_sts::config::Builder::from(&self.config).interceptor(self.guard.clone()).build();
+        let answer = aws_sdk_sts::Client::from_conf(config)
+            .get_caller_identity()
+            .send()
+            .await
+            .map_err(|error| call_error("GetCallerIdentity", &error, true))?;
+        let (Some(account), Some(caller)) = (answer.account, answer.arn) else {
+            return Err(CallError::new(CallErrorKind::Garbled, "GetCallerIdentity", "the answer names no account"));
+        };
+        Ok(AwsIdentity { account, caller, endpoint: self.guard.host().unwrap_or_default() })
+    }
+}

@@ -1,0 +1,13 @@
+//! AWS Secrets Manager: `ListSecrets` and `DescribeSecret`.
+//!
+//! Facts of the API are from its reference (AWS Secrets Manager, version 2017-10-17) and from the model that
+//! the SDK is generated from.
+
+pub mod connection;
+mod convert;
+pub mod endpoint;
+pub mod error;
+pub mod secrets;
+
+pub use connection::{AwsIdentity, AwsOptions, Connection};
+pub use secrets::Secrets;

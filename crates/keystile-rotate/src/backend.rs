@@ -5,6 +5,8 @@
 //! name, and says [`CallErrorKind::Ambiguous`] whenever it can't know whether
 //! a request was carried out.
 
+pub mod aws;
+
 use std::ops::ControlFlow;
 
 use keystile_inventory::{CallError, CallErrorKind, RotationMeans, SecretArn, SecretRecord, VersionId};
@@ -72,7 +74,11 @@ pub trait SecretBackend: Send + Sync {
     ///
     /// # Errors
     /// A page could not be had; what came before it was handed to `each`.
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(SecretRecord) -> ControlFlow<()>) -> Result<(), CallError>;
+    fn list(
+        &self,
+        prefix: &str,
+        each: &mut (dyn FnMut(SecretRecord) -> ControlFlow<()> + Send),
+    ) -> Result<(), CallError>;
 
     /// Everything about one secret, with the labels of its versions. Fresher than a list.
     ///

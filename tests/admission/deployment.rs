@@ -118,3 +118,66 @@ fn of_workloads_only_those_with_annotations_of_the_injector_are_asked_about() {
         assert_eq!(run.status, Some(0), "{kind}: {}", run.account());
     }
 }
+
+/// Each of these would let an object pass unseen: a webhook that changes objects after they were judged, a
+/// selector by a label that a tenant may write, an answer that counts as yes where there is none.
+#[test]
+fn nobody_takes_himself_out_of_what_is_asked_about() {
+    let read = |file: &str| -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(Path::new(&folder()).join(file)).unwrap();
+        serde_saphyr::from_multiple(&text).unwrap()
+    };
+    let resources = read("kustomization.yaml")[0]["resources"].as_array().unwrap().clone();
+    let objects: Vec<serde_json::Value> = resources.iter().flat_map(|file| read(file.as_str().unwrap())).collect();
+    let of_kind = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).collect::<Vec<_>>();
+
+    assert!(of_kind("MutatingWebhookConfiguration").is_empty(), "judged is what is stored");
+    let [registration] = of_kind("ValidatingWebhookConfiguration")[..] else { panic!("not one registration") };
+    let mut asked = Vec::new();
+    for webhook in registration["webhooks"].as_array().unwrap() {
+        let name = webhook["name"].as_str().unwrap();
+        assert!(webhook["objectSelector"].is_null(), "{name}: whoever writes an object writes its labels");
+        let selector = &webhook["namespaceSelector"];
+        assert!(selector["matchLabels"].is_null(), "{name}");
+        for one in selector["matchExpressions"].as_array().into_iter().flatten() {
+            assert_eq!(one["key"], "kubernetes.io/metadata.name", "{name}: only this label nobody can change");
+            assert_eq!(one["values"], serde_json::json!(["kube-system", "keystile-system"]), "{name}");
+        }
+        assert_eq!(webhook["matchPolicy"], "Equivalent", "{name}");
+        assert_eq!(webhook["sideEffects"], "None", "{name}");
+        let expected = if name == "policies.keystile.dev" { "Ignore" } else { "Fail" };
+        assert_eq!(webhook["failurePolicy"], expected, "{name}");
+        for rule in webhook["rules"].as_array().unwrap() {
+            assert_eq!(rule["apiVersions"], serde_json::json!(["*"]), "{name}");
+            let operations = rule["operations"].as_array().unwrap();
+            assert!(["CREATE", "UPDATE"].iter().all(|operation| operations.contains(&(*operation).into())), "{name}");
+            for group in rule["apiGroups"].as_array().unwrap() {
+                for resource in rule["resources"].as_array().unwrap() {
+                    asked.push(format!("{}/{}", group.as_str().unwrap(), resource.as_str().unwrap()));
+                }
+            }
+        }
+    }
+    for resource in [
+        "external-secrets.io/*",
+        "external-secrets.io/pushsecrets/status",
+        "generators.external-secrets.io/*",
+        "aws-infra-operator.runner.codes/secretsmanagersecrets",
+        "aws-infra-operator.runner.codes/awsproviders",
+        "keystile.dev/secretpolicies",
+        "/namespaces",
+        "/namespaces/status",
+        "/namespaces/finalize",
+        "/pods",
+        "apps/deployments",
+        "batch/cronjobs",
+    ] {
+        assert!(asked.iter().any(|asked| asked == resource), "nobody asks about {resource}");
+    }
+
+    let [deployment] = of_kind("Deployment")[..] else { panic!("not one Deployment") };
+    assert!(deployment["spec"]["replicas"].as_i64() >= Some(2), "one replica that dies must not stop every change");
+    let [budget] = of_kind("PodDisruptionBudget")[..] else { panic!("not one PodDisruptionBudget") };
+    assert!(budget["spec"]["minAvailable"].as_i64() >= Some(1));
+    assert_eq!(budget["spec"]["selector"], deployment["spec"]["selector"]);
+}

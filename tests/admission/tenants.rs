@@ -1,7 +1,7 @@
 //! What teams may do, told apart by the labels of their namespaces and by who asks.
 
 use crate::support::certificates::Authority;
-use crate::support::identities::{Identity, PLATFORM_ADMIN, TENANT_A, TENANT_B};
+use crate::support::identities::{Identity, NAMESPACE_CREATOR, PLATFORM_ADMIN, TENANT_A, TENANT_B};
 use crate::support::mounted::Mounted;
 use crate::support::{Cluster, Webhook, cluster};
 
@@ -75,4 +75,28 @@ fn a_team_reads_its_own_names_and_no_others() {
              env=prod team={team} may read /prod/{team}/** (key-outside-grant)"
         ));
     }
+}
+
+#[test]
+fn a_namespace_is_not_given_away_through_its_subresources() {
+    let Some(cluster) = cluster() else { return };
+    let namespace = cluster.namespace(&[("team", "team-a"), ("env", "prod")], TENANT_A);
+    let _webhook = guard(cluster, "subresources", &namespace);
+    let path = format!("/api/v1/namespaces/{namespace}");
+    let put = |subresource: &str, labels: &str| {
+        let as_it_is = cluster.kubectl(PLATFORM_ADMIN, ["get", "--raw", &path], "").succeeds().stdout;
+        let mut object: serde_json::Value = serde_json::from_str(&as_it_is).unwrap();
+        for (label, value) in labels.split(',').filter_map(|label| label.split_once('=')) {
+            object["metadata"]["labels"][label] = value.into();
+        }
+        let place = format!("{path}/{subresource}");
+        cluster.kubectl(NAMESPACE_CREATOR, ["replace", "--raw", &place, "-f", "-"], &object.to_string())
+    };
+    for subresource in ["status", "finalize"] {
+        put(subresource, "team=team-b").refused_with("(binding-label-changed)");
+        // Neither is a label that binds nothing stopped, nor what the namespace controller writes.
+        put(subresource, "note=changed").succeeds();
+        put(subresource, "").succeeds();
+    }
+    cluster.kubectl(PLATFORM_ADMIN, ["delete", "namespace", &namespace, "--timeout=60s"], "").succeeds();
 }

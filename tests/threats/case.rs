@@ -99,14 +99,22 @@ pub(crate) fn all(folder: &Path) -> Vec<Case> {
     files.iter().flat_map(|file| cases(folder, file, &world)).collect()
 }
 
-/// The list of threats: `2a full ARN` and so on.
-pub(crate) fn lines(folder: &Path) -> Vec<String> {
+/// The list of threats: `2a full ARN` and so on, each with the tests (`FILE NAME`) that show what no case can.
+pub(crate) fn lines(folder: &Path) -> Vec<(String, Vec<String>)> {
     let list = documents(&folder.join("lines.yaml"));
     let sections = list.iter().filter_map(Value::as_object).flatten();
     sections
         .flat_map(|(section, lines)| {
             let lines = lines.as_array().unwrap_or_else(|| panic!("lines.yaml: {section} is no list"));
-            lines.iter().map(move |line| format!("{section} {}", line.as_str().unwrap_or_default()))
+            lines.iter().map(move |line| match line {
+                Value::String(line) => (format!("{section} {line}"), Vec::new()),
+                Value::Object(tests) => {
+                    let (line, tests) = tests.iter().next().unwrap_or_else(|| panic!("lines.yaml: {section}: {{}}"));
+                    let tests = tests.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+                    (format!("{section} {line}"), tests.collect())
+                }
+                _ => panic!("lines.yaml: {section}: {line}"),
+            })
         })
         .collect()
 }

@@ -56,7 +56,7 @@ fn in_force(file: &Path) -> Arc<PolicyInForce> {
     let document: Value = serde_saphyr::from_str(&text).unwrap();
     let (policy, _): (Policy, _) = document::read(&document, "2026-11-25T12:00:00Z".parse().unwrap())
         .unwrap_or_else(|problems| panic!("{}: {problems:?}", file.display()));
-    let in_force = PolicyInForce::new(PolicyMetrics::default());
+    let in_force = PolicyInForce::with_scanner(PolicyMetrics::default());
     in_force.replace(policy, keystile_webhook::policy::digest(text.as_bytes()));
     in_force
 }

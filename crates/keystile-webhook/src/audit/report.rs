@@ -2,7 +2,7 @@
 //! kinds that are installed.
 //!
 //! `openreports.io/v1alpha1` is the successor of `wgpolicyk8s.io/v1alpha2`; the fields used here are the
-//! same in both. A report is written only when what it says has changed.
+//! same in both (`tests/admission/crds/reports.yaml` has them, and where they come from). A report is written only when what it says has changed.
 
 use std::collections::BTreeMap;
 
@@ -252,5 +252,56 @@ mod tests {
         let fixed = report(&resource(), "a", &Findings { passed: 1, findings: Vec::new() });
         assert!(!says_the_same(&old, &fixed));
         assert_eq!(failed("a", &old.data), [("a/ExternalSecret/x".to_owned(), "key-outside-grant".to_owned())]);
+    }
+
+    /// An API server drops fields that a definition does not have without a word, and refuses other words.
+    #[test]
+    fn every_definition_has_what_a_report_says() {
+        let definitions: Value =
+            serde_saphyr::from_str(include_str!("../../../../tests/admission/crds/reports.yaml")).unwrap();
+        for (group, version, namespaced, cluster) in KINDS {
+            for (kind, namespace) in [(namespaced, "a"), (cluster, "")] {
+                let definitions = definitions["items"].as_array().unwrap();
+                let of_kind = |one: &&Value| one["spec"]["group"] == group && one["spec"]["names"]["kind"] == kind;
+                let definition = definitions.iter().find(of_kind).unwrap_or_else(|| panic!("{group} {kind}"));
+                assert_eq!(definition["spec"]["versions"][0]["name"], version);
+                assert_eq!(definition["spec"]["scope"] == "Cluster", namespace.is_empty(), "{kind}");
+                let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+                for result in ["fail", "warn", "error", "skip"] {
+                    for severity in ["critical", "high", "medium", "low", "info"] {
+                        let mut found = finding("x", result);
+                        (found.severity, found.uid) = (severity, "u".into());
+                        let findings = Findings { passed: 1, findings: vec![found] };
+                        fits(schema, &report(&resource(), namespace, &findings).data, kind);
+                    }
+                }
+            }
+        }
+    }
+
+    #[track_caller]
+    fn fits(schema: &Value, value: &Value, place: &str) {
+        let is_typed = match schema["type"].as_str().unwrap() {
+            "object" => value.is_object(),
+            "array" => value.is_array(),
+            "string" => value.is_string(),
+            "integer" => value.is_i64(),
+            other => panic!("{place}: a type that no report has: {other}"),
+        };
+        assert!(is_typed, "{place} is no {}: {value}", schema["type"]);
+        if let Some(words) = schema["enum"].as_array() {
+            assert!(words.contains(value), "{place} is {value}, none of {words:?}");
+        }
+        for field in schema["required"].as_array().into_iter().flatten() {
+            assert!(value.get(field.as_str().unwrap()).is_some(), "{place} has no {field}");
+        }
+        for (field, value) in value.as_object().into_iter().flatten() {
+            let schema = &schema["properties"][field];
+            assert!(schema.is_object(), "{place} has no field {field}");
+            fits(schema, value, &format!("{place}.{field}"));
+        }
+        for item in value.as_array().into_iter().flatten() {
+            fits(&schema["items"], item, &format!("{place}[]"));
+        }
     }
 }

@@ -88,6 +88,7 @@ fn an_object_within_its_grant_passes_and_what_was_checked_is_said() {
     assert_eq!(
         run.text(),
         "no violations.\n  3 objects (1 ClusterSecretStore, 1 ExternalSecret, 1 Namespace) in 3 files\n  \
+         live state (KMS key, rotation, age) not evaluated: no --inventory\n  \
          policy default (.keystile/policy.yaml)\n"
     );
     assert_eq!(folder.check(&["--quiet", "deploy"]).expect(0).text(), "");
@@ -207,6 +208,25 @@ fn two_objects_of_one_name_are_not_decided() {
     assert!(report["gaps"].as_array().unwrap().iter().any(|gap| gap["kind"] == "ambiguous"), "{report}");
     let undecided = report["violations"].as_array().unwrap().iter().any(|found| found["rule_id"] == "key-unresolved");
     assert!(undecided, "neither store counts: {report}");
+}
+
+#[test]
+fn what_nobody_handed_an_inventory_in_for_is_said_once() {
+    let folder = Manifests::with_world();
+    folder.write("deploy/one.yaml", external_secret("1, namespace: a", "/prod/team-a/one"));
+    folder.write("deploy/two.yaml", external_secret("2, namespace: a", "/prod/team-a/two"));
+    let said = "live state (KMS key, rotation, age) not evaluated: no --inventory";
+    let number = |run: &Run| run.json()["coverage"]["objects_without_live_state"].clone();
+
+    let run = folder.check(&["deploy"]);
+    assert_eq!((run.status, run.text().matches(said).count()), (Some(0), 1), "{}", run.text());
+    assert_eq!(number(&folder.check(&["--format=json", "deploy"])), 2);
+    assert!(!folder.check(&["deploy/store.yaml"]).text().contains(said), "a store has none");
+
+    folder.write("live.json", r#"{"SecretList": []}"#);
+    assert_eq!(number(&folder.check(&["--format=json", "--inventory", "live.json", "deploy"])), 0);
+    folder.write(".keystile/policy.yaml", format!("{POLICY}  rules: {{inventory: allow}}\n"));
+    assert_eq!(number(&folder.check(&["--format=json", "deploy"])), 0);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use keystile_manifest::{Document, Files, Gap, Source, template};
 use keystile_policy::kind::{self, Recognised};
-use keystile_policy::{Judged, Policy, Request, Snapshot};
+use keystile_policy::{Action, Judged, Policy, Request, Rule, Snapshot, rules};
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -190,6 +190,11 @@ fn twice(first: &Subject, second: &Subject) -> Gap {
 /// Judges every object.
 #[must_use]
 pub fn judge(policy: Policy, files: Files, around: &Around, namespace: Option<&str>, now: Timestamp) -> Judgements {
+    let about_live_state: Vec<&Rule> = rules::RULES
+        .iter()
+        .filter(|rule| rule.group() == "inventory" && policy.action(rule, None) > Action::Allow)
+        .copied()
+        .collect();
     let engine = crate::check::engine(policy);
     let Subjects { subjects, gaps: unknown, foreign } = subjects(files.documents, namespace);
     let (snapshot, twice) = world(&subjects, around, namespace);
@@ -197,6 +202,12 @@ pub fn judge(policy: Policy, files: Files, around: &Around, namespace: Option<&s
     for subject in &subjects {
         *judged.entry(subject.name.kind.clone()).or_default() += 1;
     }
+    let has_live_state = |subject: &&Subject| match subject.recognised {
+        Recognised::Known(kind) => about_live_state.iter().any(|rule| rule.kinds.contains(&kind)),
+        _ => false,
+    };
+    let live_state_not_evaluated =
+        if around.inventory.is_some() { 0 } else { subjects.iter().filter(has_live_state).count() };
     let answers: Vec<Vec<Judged>> = subjects
         .par_iter()
         .map(|subject| {
@@ -228,6 +239,7 @@ pub fn judge(policy: Policy, files: Files, around: &Around, namespace: Option<&s
         foreign,
         skipped: files.skipped,
         world_files: around.world.as_ref().map_or(0, |files| files.read),
+        live_state_not_evaluated,
     };
     Judgements { problems, gaps, covered }
 }

@@ -70,6 +70,8 @@ pub struct Covered {
     pub skipped: BTreeMap<keystile_manifest::Skipped, usize>,
     /// Files of `--world`.
     pub world_files: usize,
+    /// Objects whose secrets' live state the policy has rules about, and nobody handed an inventory in.
+    pub live_state_not_evaluated: usize,
 }
 
 impl Covered {

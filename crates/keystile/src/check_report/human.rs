@@ -138,6 +138,7 @@ mod tests {
           3 objects (2 ExternalSecret, 1 SecretStore) in 3 files
           4 objects of other kinds
           left out: 7 not a manifest by its name
+          live state (KMS key, rotation, age) not evaluated: no --inventory
           policy default (.keystile/policy.yaml)
         "#);
     }

@@ -44,6 +44,7 @@ fn summary(report: &CheckReport) -> Value {
             "objects_of_other_kinds": report.covered.foreign,
             "files_skipped": skipped,
             "world_files": report.covered.world_files,
+            "objects_without_live_state": report.covered.live_state_not_evaluated,
         },
         "warnings": report.warnings,
         "started": utc(report.started),

@@ -87,6 +87,9 @@ fn covered(covered: &Covered) -> Vec<String> {
     if !skipped.is_empty() {
         lines.push(format!("left out: {}", skipped.join(", ")));
     }
+    if covered.live_state_not_evaluated > 0 {
+        lines.push("live state (KMS key, rotation, age) not evaluated: no --inventory".to_owned());
+    }
     lines
 }
 

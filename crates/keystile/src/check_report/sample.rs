@@ -61,6 +61,7 @@ pub(crate) fn report() -> CheckReport {
             foreign: 4,
             skipped: BTreeMap::from([(Skipped::OtherName, 7)]),
             world_files: 0,
+            live_state_not_evaluated: 2,
         },
         ..empty()
     }

@@ -1,7 +1,9 @@
 //! What teams may do, told apart by the labels of their namespaces and by who asks.
 
 use crate::support::certificates::Authority;
-use crate::support::identities::{Identity, NAMESPACE_CREATOR, PLATFORM_ADMIN, TENANT_A, TENANT_B};
+use crate::support::identities::{
+    Identity, NAMESPACE_CONTROLLER, NAMESPACE_CREATOR, PLATFORM_ADMIN, TENANT_A, TENANT_B,
+};
 use crate::support::mounted::Mounted;
 use crate::support::{Cluster, Webhook, cluster};
 
@@ -84,8 +86,7 @@ fn a_namespace_is_not_given_away_through_its_subresources() {
     let _webhook = guard(cluster, "subresources", &namespace);
     let path = format!("/api/v1/namespaces/{namespace}");
     let put = |subresource: &str, labels: &str| {
-        let as_it_is = cluster.kubectl(PLATFORM_ADMIN, ["get", "--raw", &path], "").succeeds().stdout;
-        let mut object: serde_json::Value = serde_json::from_str(&as_it_is).unwrap();
+        let mut object = cluster.kubectl(PLATFORM_ADMIN, ["get", "--raw", &path], "").succeeds().json();
         for (label, value) in labels.split(',').filter_map(|label| label.split_once('=')) {
             object["metadata"]["labels"][label] = value.into();
         }
@@ -98,5 +99,11 @@ fn a_namespace_is_not_given_away_through_its_subresources() {
         put(subresource, "note=changed").succeeds();
         put(subresource, "").succeeds();
     }
-    cluster.kubectl(PLATFORM_ADMIN, ["delete", "namespace", &namespace, "--timeout=60s"], "").succeeds();
+    // What the namespace controller does at the end; the test's cluster runs none.
+    cluster.kubectl(PLATFORM_ADMIN, ["delete", "namespace", &namespace, "--wait=false"], "").succeeds();
+    let mut object = cluster.kubectl(PLATFORM_ADMIN, ["get", "--raw", &path], "").succeeds().json();
+    object["spec"]["finalizers"] = serde_json::json!([]);
+    let finalize = ["replace", "--raw", &format!("{path}/finalize"), "-f", "-"];
+    cluster.kubectl(NAMESPACE_CONTROLLER, finalize, &object.to_string()).succeeds();
+    cluster.kubectl(PLATFORM_ADMIN, ["get", "--raw", &path], "").refused_with("not found");
 }

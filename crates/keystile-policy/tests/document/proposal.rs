@@ -122,6 +122,26 @@ fn what_no_grant_can_cover_is_written_down_rule_by_rule() {
 }
 
 #[test]
+fn where_something_is_pushed_the_operator_may_say_what() {
+    let store = store(&["a"], "SecretsManager");
+    let name = store["metadata"]["name"].as_str().unwrap();
+    let mut objects = vec![namespace("a", json!({"team": "team-a", "env": "prod"})), store.clone()];
+    let (_, policy) = proposed(&objects);
+    assert!(policy.status_writers.get("prod").is_none_or(Vec::is_empty), "nothing is pushed");
+    objects.push(json!({
+        "apiVersion": "external-secrets.io/v1alpha1", "kind": "PushSecret", "metadata": {"name": "p", "namespace": "a"},
+        "spec": {
+            "secretStoreRefs": [{"kind": "ClusterSecretStore", "name": name}],
+            "selector": {"secret": {"name": "s"}},
+            "data": [{"match": {"secretKey": "k", "remoteRef": {"remoteKey": "/prod/team-a/db"}}}],
+        },
+    }));
+    let (proposal, policy) = proposed(&objects);
+    assert_eq!(policy.status_writers.get("prod").unwrap(), &["external-secrets/external-secrets"], "{}", proposal.text);
+    assert_eq!(faults(policy, &objects), [""; 0]);
+}
+
+#[test]
 fn nothing_there_is_a_policy_that_grants_nothing() {
     let (proposal, policy) = proposed(&[]);
     assert_eq!(proposal.objects, 0);

@@ -317,7 +317,7 @@ static PUSH: &[Field] = &[field(
     "statusWriters",
     ListByEnv(Syntax::NamespacedName),
     Is("[]"),
-    "service accounts, as `namespace/name`, that may write the status of PushSecrets: the operator's. Who writes the status says what is deleted",
+    "service accounts, as `namespace/name`, that may write the status of PushSecrets, and GeneratorStates: the operator's. Who writes them says what is deleted",
 )];
 
 static KMS: &[Field] = &[

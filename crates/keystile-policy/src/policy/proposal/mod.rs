@@ -49,6 +49,8 @@ struct Draft {
     cluster_service_accounts: BTreeSet<String>,
     cluster_roles: BTreeSet<String>,
     generators: BTreeSet<String>,
+    /// Whether something is pushed, so that the operator must be let write what it pushed.
+    pushes: bool,
     /// Rule → objects that break it.
     audited: BTreeMap<String, usize>,
     notes: Vec<String>,
@@ -102,6 +104,7 @@ pub fn propose(objects: &[Arc<Value>], now: Timestamp) -> Result<Proposal, Vec<P
         let mut draft = Draft::default();
         bindings::propose(&mut draft, &judged, &world);
         grants::propose(&mut draft, &judged, &world, is_general, now);
+        draft.pushes = judged.iter().any(|object| is_push(object));
         match audit(&mut draft, &judged, &world, now) {
             Ok(()) => {
                 let text = write::text(&draft);
@@ -146,6 +149,14 @@ fn is_judged(object: &Value) -> bool {
     !matches!(
         kind::recognise(request.group, request.version, request.kind),
         Recognised::Foreign | Recognised::Known(Kind::SecretPolicy)
+    )
+}
+
+fn is_push(object: &Value) -> bool {
+    let request = Request::offline(object, "", Timestamp::UNIX_EPOCH);
+    matches!(
+        kind::recognise(request.group, request.version, request.kind),
+        Recognised::Known(Kind::PushSecret | Kind::ClusterPushSecret)
     )
 }
 

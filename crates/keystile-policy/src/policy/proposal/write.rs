@@ -50,6 +50,9 @@ pub(super) fn document(draft: &Draft) -> Value {
     if !draft.generators.is_empty() {
         spec.insert("generators".to_owned(), json!(draft.generators));
     }
+    if draft.pushes {
+        spec.insert("push".to_owned(), json!({"statusWriters": ["external-secrets/external-secrets"]}));
+    }
     if !draft.audited.is_empty() {
         let rules: Map<String, Value> = draft.audited.keys().map(|rule| (rule.clone(), json!("audit"))).collect();
         spec.insert("rules".to_owned(), Value::Object(rules));
@@ -127,6 +130,12 @@ pub(super) fn text(draft: &Draft) -> String {
     }
     if spec["generators"].is_array() {
         line(&mut text, 2, "generators", &spec["generators"]);
+    }
+    if spec["push"].is_object() {
+        text.push_str(
+            "  # The service account that External Secrets runs as, which manifests don't say: correct it.\n",
+        );
+        line(&mut text, 2, "push", &spec["push"]);
     }
     if !draft.audited.is_empty() {
         text.push_str(

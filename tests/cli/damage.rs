@@ -152,9 +152,33 @@ fn broken_references_and_index_are_named() {
 
     let repository = TestRepository::new();
     repository.commit_file("a.txt", "one\n", "one");
-    fs::write(repository.path().join(".git/index"), b"DIRC garbage").unwrap();
-    for arguments in [&["scan", "--format=json"][..], &["scan", "--staged", "--format=json"]] {
-        let run = keystile(repository.path(), arguments).expect(3);
-        assert!(gaps(&run.json()).contains_key("corrupt_index"), "{arguments:?}: {}", run.text());
+    for content in [&b"DIRC garbage"[..], b""] {
+        fs::write(repository.path().join(".git/index"), content).unwrap();
+        for arguments in [&["scan", "--format=json"][..], &["scan", "--staged", "--format=json"]] {
+            let run = keystile(repository.path(), arguments).expect(3);
+            assert!(gaps(&run.json()).contains_key("corrupt_index"), "{arguments:?}: {}", run.text());
+        }
+    }
+}
+
+/// libgit2 goes on for ever about such a file.
+#[test]
+fn a_staged_object_that_is_cut_off_ends_the_scan_with_its_name() {
+    let repository = TestRepository::new();
+    repository.commit_file("a.txt", "one\n", "one");
+    repository.write("b.txt", github_token(1));
+    repository.git(&["add", "b.txt"]);
+    let id = repository.git(&["rev-parse", ":b.txt"]);
+    let path = loose(&repository, ":b.txt");
+    fs::remove_file(repository.path().join("b.txt")).unwrap();
+    let whole = fs::read(&path).unwrap();
+    for len in [1, 8, whole.len() / 2, whole.len() - 1] {
+        overwrite(&path, &whole[..len]);
+        for arguments in [&["scan", "--format=json"][..], &["scan", "--staged", "--format=json"]] {
+            let run = keystile(repository.path(), arguments).expect(3);
+            let report = run.json();
+            assert!(gaps(&report).contains_key("corrupt_object"), "{len} {arguments:?}: {}", report["coverage"]);
+            assert!(run.text().contains(&id), "{len} {arguments:?}: {}", report["coverage"]["gaps"]);
+        }
     }
 }

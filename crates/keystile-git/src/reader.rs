@@ -2,7 +2,8 @@
 //!
 //! [`ObjectStore`] numbers every object of a repository, which a whole history needs and a commit
 //! hook has no time for. libgit2's object database opens a pack when something is looked for in it, so it is
-//! asked first. What it can't give (SHA-256, a pack without an index, a damaged copy of which
+//! asked first for what is packed. Loose objects are read by keystile itself: libgit2 never returns from one that is cut
+//! off. What it can't give (SHA-256, a pack without an index, a damaged copy of which
 //! there is another one) the store is asked for, opened on the first such question.
 
 use std::sync::OnceLock;
@@ -13,7 +14,7 @@ use crate::coverage::{Coverage, GapKind};
 use crate::error::Error;
 use crate::object::{HashKind, Kind, ObjectId, oid};
 use crate::repository::Repository;
-use crate::store::ObjectStore;
+use crate::store::{ObjectStore, loose};
 
 /// Reads objects of one repository; shared by all threads.
 pub(crate) struct ObjectReader<'r> {
@@ -102,7 +103,15 @@ impl<'r> ObjectReader<'r> {
     /// The kind and the content of the object `id`.
     pub(crate) fn read_any(&self, id: &oid) -> Result<(Kind, Vec<u8>), Unread> {
         let mut fault = None;
-        if let Some(quick) = &self.quick {
+        for directory in self.repository.object_directories() {
+            match loose::read_unlisted(directory, id) {
+                None => {}
+                Some(Ok(object)) => return Ok(object),
+                Some(Err(detail)) => fault = Some(detail),
+            }
+        }
+        // libgit2 might turn to the broken file; the store knows of other copies too.
+        if let (Some(quick), None) = (&self.quick, &fault) {
             let name = git2::Oid::from_bytes(id.as_bytes()).map_err(|error| Unread::Corrupt(error.to_string()))?;
             match quick.read(name) {
                 Ok(object) => {

@@ -47,8 +47,11 @@ impl Index {
                 corrupt(coverage, path, "is not a regular file".to_owned());
                 return Self { file: None };
             }
-            // As git leaves it when nothing was ever added.
-            Ok(metadata) if metadata.len() == 0 => return Self { file: None },
+            // git leaves no file where nothing was ever added, and refuses this one: a write was lost.
+            Ok(metadata) if metadata.len() == 0 => {
+                corrupt(coverage, path, "is empty; `git read-tree HEAD` makes it anew".to_owned());
+                return Self { file: None };
+            }
             Ok(_) => {}
         }
         match std::fs::read(path) {

@@ -61,30 +61,42 @@ impl LooseObjects {
         self.ids.binary_search_by(|other| other.as_ref().cmp(id)).ok()
     }
 
-    fn path(&self, id: &oid) -> PathBuf {
-        let hex = id.to_hex().to_string();
-        self.directory.join(&hex[..2]).join(&hex[2..])
-    }
-
     /// Reads one; its id is always checked.
     pub(crate) fn read(&self, id: &oid, inflater: &mut Inflater) -> Result<(Kind, Vec<u8>), String> {
-        let path = self.path(id);
-        // Deflate makes nothing longer by more than a thousandth.
-        within(MAX_OBJECT_BYTES + MAX_OBJECT_BYTES / 1000, plain_file(&path)?)?;
-        let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
-        decode(&bytes, id, inflater)
+        read(&path(&self.directory, id), id, inflater)
     }
 
     /// Reads no more than the header.
     pub(crate) fn kind(&self, id: &oid, inflater: &mut Inflater) -> Result<Kind, String> {
         use std::io::Read;
-        let path = self.path(id);
+        let path = path(&self.directory, id);
         plain_file(&path)?;
         let mut head = Vec::new();
         let file = std::fs::File::open(&path).map_err(|error| error.to_string())?;
         file.take(512).read_to_end(&mut head).map_err(|error| error.to_string())?;
         Ok(header(&head, inflater)?.0)
     }
+}
+
+/// Reads one that was not listed; `None` if the directory has no such file.
+pub(crate) fn read_unlisted(directory: &Path, id: &oid) -> Option<Result<(Kind, Vec<u8>), String>> {
+    let path = path(directory, id);
+    match path.symlink_metadata() {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+        _ => Some(read(&path, id, &mut Inflater::new())),
+    }
+}
+
+fn path(directory: &Path, id: &oid) -> PathBuf {
+    let hex = id.to_hex().to_string();
+    directory.join(&hex[..2]).join(&hex[2..])
+}
+
+fn read(path: &Path, id: &oid, inflater: &mut Inflater) -> Result<(Kind, Vec<u8>), String> {
+    // Deflate makes nothing longer by more than a thousandth.
+    within(MAX_OBJECT_BYTES + MAX_OBJECT_BYTES / 1000, plain_file(path)?)?;
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    decode(&bytes, id, inflater)
 }
 
 /// The longest header: `commit`, a space, 20 digits, NUL.

@@ -4,6 +4,8 @@
 //! are long enough to be a credential. What is found is left out of every answer about the object,
 //! whichever rule speaks: a name outside of a grant is shown, a token in its place is not.
 
+mod applied;
+
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -17,8 +19,6 @@ use crate::violation::Violation;
 
 /// Names of fields that are shorter are no credentials.
 const SHORTEST_NAME: usize = 16;
-/// Where kubectl keeps the object as it was applied: the same texts once more, as JSON.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// The beginning of a credential that a cut text may show.
 const SHORTEST_PREFIX: usize = 4;
 
@@ -174,17 +174,28 @@ impl Joined {
             Value::Array(items) => items.iter().for_each(|item| self.add(item)),
             Value::Object(fields) => {
                 for (name, value) in fields.iter().filter(|(name, _)| is_looked_at(name)) {
-                    if name.len() >= SHORTEST_NAME {
+                    if is_name_looked_at(name) {
                         self.push(name);
                     }
-                    match applied(name, value) {
-                        Some(applied) => self.add(&applied),
-                        None => self.add(value),
+                    if !self.add_applied(name, value) {
+                        self.add(value);
                     }
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
+    }
+
+    /// The texts of an object that kubectl keeps as one; `false`, and nothing added = it is another text.
+    fn add_applied(&mut self, name: &str, value: &Value) -> bool {
+        let Value::String(text) = value else { return false };
+        let (texts, bytes) = (self.starts.len(), self.joined.len());
+        let is_applied = applied::each_text(name, text, &mut |text| self.push(text));
+        if !is_applied {
+            self.starts.truncate(texts);
+            self.joined.truncate(bytes);
+        }
+        is_applied
     }
 
     fn push(&mut self, text: &str) {
@@ -212,13 +223,15 @@ fn place<'o>(value: &'o Value, wanted: usize, count: &mut usize, here: &Path<'o>
         }
         Value::Object(fields) => fields.iter().filter(|(name, _)| is_looked_at(name)).find_map(|(name, value)| {
             let below = here.field(name);
-            if name.len() >= SHORTEST_NAME && is_wanted(count) {
+            if is_name_looked_at(name) && is_wanted(count) {
                 return Some(below);
             }
-            match applied(name, value) {
-                Some(applied) => place(&applied, wanted, count, &Path::root()).is_some().then_some(below),
-                None => place(value, wanted, count, &below),
+            let mut texts = 0;
+            if value.as_str().is_some_and(|text| applied::each_text(name, text, &mut |_| texts += 1)) {
+                *count += texts;
+                return (wanted < *count).then_some(below);
             }
+            place(value, wanted, count, &below)
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
@@ -229,8 +242,7 @@ fn is_looked_at(name: &str) -> bool {
     name != "managedFields"
 }
 
-/// The object as kubectl applied it, where that is what the field holds.
-fn applied(name: &str, value: &Value) -> Option<Value> {
-    let text = value.as_str().filter(|_| name == LAST_APPLIED)?;
-    serde_json::from_str(text).ok().filter(Value::is_object)
+/// The name of a field is a text of its own where a credential could stand in it.
+fn is_name_looked_at(name: &str) -> bool {
+    name.len() >= SHORTEST_NAME
 }

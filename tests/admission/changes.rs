@@ -110,4 +110,6 @@ fn a_store_stays_inside_of_the_grant() {
     // Granted as a prefix, and another name for the referrer: inside of the grant still.
     store("/prod/team-a/other/").succeeds();
     store("/prod/team-b/").refused_with("/prod/team-b/");
+    // Without a prefix the referrer would read what its key says alone.
+    store("").refused_with("\"database\"");
 }

@@ -7,6 +7,7 @@
 pub mod overlay;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use crate::inventory::InventoryIndex;
 use crate::kind::{self, Kind, Recognised};
 use crate::subject::store::{StoreFacts, StoreKind};
-use crate::subject::{StoreTarget, Subject};
+use crate::subject::{self, StoreTarget, Subject};
 
 /// An answer of the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +98,30 @@ pub struct StoredObject {
     pub object: Arc<Value>,
 }
 
+/// Which of the objects that refer to others are asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Objects<'a> {
+    /// Those that refer to this store.
+    OfStore(&'a StoreId),
+    /// Those that refer to this generator.
+    OfGenerator(&'a GeneratorId),
+    /// Those of this namespace; of the empty one, those that are cluster-scoped.
+    In(&'a str),
+}
+
+impl Objects<'_> {
+    /// Whether `object`, which an index found, is one of them: an index tells who may refer to something,
+    /// the engine, who does.
+    #[must_use]
+    pub fn have(self, object: &StoredObject) -> bool {
+        match self {
+            Self::OfStore(id) => subject::refers_to_store(object, id),
+            Self::OfGenerator(id) => subject::refers_to_generator(object, id),
+            Self::In(namespace) => object.namespace == namespace,
+        }
+    }
+}
+
 /// What the inventory says of one managed secret. Metadata only, never a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InventoryEntry {
@@ -174,14 +199,21 @@ pub trait World {
     /// An AWSProvider of the operator.
     fn aws_provider(&self, namespace: &str, name: &str) -> Lookup<Arc<Value>>;
 
-    /// The objects that refer to a store.
-    fn store_referrers(&self, id: &StoreId) -> Vec<StoredObject>;
+    /// How many objects are `wanted` at most: told without reading them, so it may count some that are not.
+    fn count(&self, wanted: Objects<'_>) -> usize;
 
-    /// The objects that refer to a generator.
-    fn generator_referrers(&self, id: &GeneratorId) -> Vec<StoredObject>;
+    /// Hands the objects that are `wanted` to `each`, one at a time, until that has seen enough.
+    fn visit(&self, wanted: Objects<'_>, each: &mut dyn FnMut(StoredObject) -> ControlFlow<()>);
 
-    /// The judged objects of a namespace.
-    fn objects_in(&self, namespace: &str) -> Vec<StoredObject>;
+    /// The objects that are `wanted`, all of them in memory at once.
+    fn objects(&self, wanted: Objects<'_>) -> Vec<StoredObject> {
+        let mut objects = Vec::new();
+        self.visit(wanted, &mut |object| {
+            objects.push(object);
+            ControlFlow::Continue(())
+        });
+        objects
+    }
 
     /// What the inventory says of a secret of AWS Secrets Manager.
     fn inventory(&self, account: Option<&str>, region: &str, name: &str) -> Inventory;
@@ -229,6 +261,22 @@ impl Referrers {
             }
         }
         self.by_namespace.entry(object.namespace.clone()).or_default().push(at);
+    }
+
+    /// The objects that may be wanted, in their order, each once.
+    fn candidates(&self, wanted: Objects<'_>) -> Vec<usize> {
+        let found = match wanted {
+            Objects::OfStore(id) => {
+                let named = self.by_store.get(&(id.kind, id.name.clone())).into_iter().flatten();
+                let mut found: Vec<usize> = named.chain(&self.by_label).copied().collect();
+                found.sort_unstable();
+                found.dedup();
+                return found;
+            }
+            Objects::OfGenerator(id) => self.by_generator.get(&(id.kind.clone(), id.name.clone())),
+            Objects::In(namespace) => self.by_namespace.get(namespace),
+        };
+        found.cloned().unwrap_or_default()
     }
 }
 
@@ -346,24 +394,17 @@ impl World for Snapshot {
             .map_or_else(|| self.missing(), |found| Lookup::Found(Arc::clone(found)))
     }
 
-    fn store_referrers(&self, id: &StoreId) -> Vec<StoredObject> {
-        let named = self.referrers.by_store.get(&(id.kind, id.name.clone())).into_iter().flatten();
-        let mut candidates: Vec<usize> = named.chain(&self.referrers.by_label).copied().collect();
-        candidates.sort_unstable();
-        candidates.dedup();
-        let objects = candidates.into_iter().map(|at| &self.objects[at]);
-        objects.filter(|object| crate::subject::refers_to_store(object, id)).cloned().collect()
+    fn count(&self, wanted: Objects<'_>) -> usize {
+        self.referrers.candidates(wanted).len()
     }
 
-    fn generator_referrers(&self, id: &GeneratorId) -> Vec<StoredObject> {
-        let candidates = self.referrers.by_generator.get(&(id.kind.clone(), id.name.clone())).into_iter().flatten();
-        let objects = candidates.map(|at| &self.objects[*at]);
-        objects.filter(|object| crate::subject::refers_to_generator(object, id)).cloned().collect()
-    }
-
-    fn objects_in(&self, namespace: &str) -> Vec<StoredObject> {
-        let candidates = self.referrers.by_namespace.get(namespace).into_iter().flatten();
-        candidates.map(|at| self.objects[*at].clone()).collect()
+    fn visit(&self, wanted: Objects<'_>, each: &mut dyn FnMut(StoredObject) -> ControlFlow<()>) {
+        for at in self.referrers.candidates(wanted) {
+            let object = &self.objects[at];
+            if wanted.have(object) && each(object.clone()).is_break() {
+                return;
+            }
+        }
     }
 
     fn inventory(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {

@@ -1,11 +1,15 @@
 //! A changed store against the objects that refer to it: where it is not judged, how much is said, and
 //! how many are too many. What breaks and what does not is in `tests/threats`.
 
+use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use keystile_policy::policy::document;
-use keystile_policy::{Door, Engine, Judgement, Operation, Request, Snapshot, User};
+use keystile_policy::subject::store::{StoreFacts, StoreKind};
+use keystile_policy::world::{GeneratorId, Inventory, Namespace, Objects, StoredObject};
+use keystile_policy::{Door, Engine, Judgement, Lookup, Operation, Request, Snapshot, User, World};
 use serde_json::{Value, json};
 
 fn engine() -> Engine {
@@ -48,7 +52,7 @@ fn world(objects: usize, key: &str) -> Snapshot {
 }
 
 /// The store's prefix goes from the team's to everybody's.
-fn judge(world: &Snapshot, door: Door, operation: Operation) -> Judgement {
+fn judge(world: &dyn World, door: Door, operation: Operation) -> Judgement {
     let (old, new) = (store("/prod/team-a/"), store("/prod/shared/"));
     let user = User { name: "tenant".to_owned(), groups: Vec::new() };
     let mut request = Request::offline(&new, "", "2026-11-25T12:00:00Z".parse().expect("a time"));
@@ -110,5 +114,61 @@ fn more_than_can_be_judged_are_refused() {
         let judgement = judge(&world(objects, "config"), Door::Admission, Operation::Update);
         let found: Vec<&str> = judgement.violations.iter().map(|judged| judged.violation.rule.id).collect();
         assert_eq!(found, rules, "{objects}");
+    }
+}
+
+/// Counts the objects that are read.
+struct Counting {
+    world: Snapshot,
+    read: Cell<usize>,
+}
+
+impl World for Counting {
+    fn visit(&self, wanted: Objects<'_>, each: &mut dyn FnMut(StoredObject) -> ControlFlow<()>) {
+        self.world.visit(wanted, &mut |object| {
+            self.read.set(self.read.get() + 1);
+            each(object)
+        });
+    }
+
+    fn count(&self, wanted: Objects<'_>) -> usize {
+        self.world.count(wanted)
+    }
+
+    fn namespace(&self, name: &str) -> Lookup<Arc<Namespace>> {
+        self.world.namespace(name)
+    }
+
+    fn namespaces(&self) -> Lookup<Vec<Arc<Namespace>>> {
+        self.world.namespaces()
+    }
+
+    fn store(&self, kind: StoreKind, namespace: &str, name: &str) -> Lookup<Arc<StoreFacts>> {
+        self.world.store(kind, namespace, name)
+    }
+
+    fn stores(&self, kind: StoreKind, namespace: &str) -> Lookup<Vec<Arc<StoreFacts>>> {
+        self.world.stores(kind, namespace)
+    }
+
+    fn generator(&self, id: &GeneratorId) -> Lookup<Arc<Value>> {
+        self.world.generator(id)
+    }
+
+    fn aws_provider(&self, namespace: &str, name: &str) -> Lookup<Arc<Value>> {
+        self.world.aws_provider(namespace, name)
+    }
+
+    fn inventory(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {
+        self.world.inventory(account, region, name)
+    }
+}
+
+#[test]
+fn none_is_read_of_too_many_and_none_after_enough_are_broken() {
+    for (objects, key, read) in [(25_001, "config", 0), (300, "payments/db", 10), (300, "config", 300)] {
+        let world = Counting { world: world(objects, key), read: Cell::new(0) };
+        judge(&world, Door::Admission, Operation::Update);
+        assert_eq!(world.read.get(), read, "{objects} objects that read {key}");
     }
 }

@@ -6,6 +6,7 @@
 //! the run is judged in the same world anyway.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -23,7 +24,7 @@ use crate::shown::Shown;
 use crate::subject::store::{StoreFacts, StoreKind};
 use crate::violation::Violation;
 use crate::world::overlay::{Changed, Overlay};
-use crate::world::{GeneratorId, Lookup, Namespace, Query, StoreId, StoredObject, World, labels_of};
+use crate::world::{GeneratorId, Lookup, Namespace, Objects, Query, StoreId, StoredObject, World, labels_of};
 
 /// Objects that are judged with one change: half a second's work, where each is of ordinary size.
 const MOST_REFERRERS: usize = 25_000;
@@ -61,18 +62,27 @@ impl Engine {
             return;
         }
         let Some(Change { after, before, rule }) = change(kind, request) else { return };
-        let referrers = referrers(&after, world);
+        let wanted = referrers(&after);
+        let count = wanted.iter().map(|wanted| world.count(*wanted)).sum();
         let mut unanswered = BTreeSet::new();
-        let violation = if referrers.len() > MOST_REFERRERS {
-            Some(not_judged(request, referrers.len()))
+        // Before any is read: neither memory nor the time for the answer should suffer from what is refused.
+        let violation = if count > MOST_REFERRERS {
+            Some(not_judged(request, count))
         } else {
-            let after = Overlay { below: world, changed: after };
             let before = Overlay { below: world, changed: before };
-            let broken: Vec<Broken> = referrers
-                .into_iter()
-                .filter_map(|referrer| self.broken(referrer, request, &after, &before, &mut unanswered))
-                .take(ENOUGH_BROKEN)
-                .collect();
+            let changed = Overlay { below: world, changed: after.clone() };
+            let mut broken = Vec::new();
+            for wanted in wanted {
+                world.visit(wanted, &mut |referrer| {
+                    if is_reached(&after, &referrer) {
+                        broken.extend(self.broken(referrer, request, &changed, &before, &mut unanswered));
+                    }
+                    if broken.len() < ENOUGH_BROKEN { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                });
+                if broken.len() >= ENOUGH_BROKEN {
+                    break;
+                }
+            }
             (!broken.is_empty()).then(|| breaks(rule, request, &broken))
         };
         let found = violation.map(|violation| Found { violation, env: self.env_of_changed(kind, request, world) });
@@ -238,22 +248,22 @@ fn shared(object: Option<&Value>) -> Option<Arc<Value>> {
 }
 
 /// Whom a change may reach.
-fn referrers(changed: &Changed, world: &dyn World) -> Vec<StoredObject> {
+fn referrers(changed: &Changed) -> Vec<Objects<'_>> {
     match changed {
-        Changed::Store(id, _) => world.store_referrers(id),
-        Changed::Generator(id, _) => world.generator_referrers(id),
+        Changed::Store(id, _) => vec![Objects::OfStore(id)],
+        Changed::Generator(id, _) => vec![Objects::OfGenerator(id)],
         // One of another namespace is refused for that alone.
-        Changed::AwsProvider(namespace, ..) => {
-            let mut objects = world.objects_in(namespace);
-            objects.retain(|object| object.kind == Kind::SecretsManagerSecret);
-            objects
-        }
+        Changed::AwsProvider(namespace, ..) => vec![Objects::In(namespace)],
         // Cluster-scoped objects choose namespaces by their labels.
-        Changed::Namespace(name, _) => {
-            let mut objects = world.objects_in(name);
-            objects.extend(world.objects_in(""));
-            objects
-        }
+        Changed::Namespace(name, _) => vec![Objects::In(name), Objects::In("")],
+    }
+}
+
+/// Whether the change reaches an object among them.
+fn is_reached(changed: &Changed, object: &StoredObject) -> bool {
+    match changed {
+        Changed::AwsProvider(..) => object.kind == Kind::SecretsManagerSecret,
+        _ => true,
     }
 }
 
@@ -263,7 +273,7 @@ fn place(request: &Request<'_>) -> Path<'static> {
 
 fn not_judged(request: &Request<'_>, count: usize) -> Violation {
     let message = format!(
-        "{count} objects refer to {} {}, more than the {MOST_REFERRERS} that are judged with one change",
+        "{count} objects may refer to {} {}, more than the {MOST_REFERRERS} that are judged with one change",
         request.kind,
         Shown(request.name)
     );

@@ -1,5 +1,7 @@
 //! A Secret that comes from one remote secret and goes to another.
 
+use std::ops::ControlFlow;
+
 use serde_json::Value;
 
 use super::Rule;
@@ -9,7 +11,7 @@ use crate::kind::Kind;
 use crate::shown::Shown;
 use crate::subject::push::Source;
 use crate::violation::Violation;
-use crate::world::StoredObject;
+use crate::world::{Objects, StoredObject};
 
 /// See the rule's texts.
 pub static PUSH_COPIES_SECRET: Rule = Rule {
@@ -27,8 +29,15 @@ pub static PUSH_COPIES_SECRET: Rule = Rule {
 fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
     let Some(push) = context.subject.push.as_ref().filter(|push| !push.entries.is_empty()) else { return };
     let Some(Source::Named(name, path)) = &push.source else { return };
-    let objects = context.world.objects_in(context.namespace);
-    let Some(maker) = objects.iter().find(|object| target(object) == Some(name)) else { return };
+    let mut maker = None;
+    context.world.visit(Objects::In(context.namespace), &mut |object| {
+        if target(&object) != Some(name) {
+            return ControlFlow::Continue(());
+        }
+        maker = Some(object);
+        ControlFlow::Break(())
+    });
+    let Some(maker) = maker else { return };
     let message =
         format!("Secret {} is made by ExternalSecret {}: what it reads is copied", Shown(name), Shown(&maker.name));
     let violation = Violation::new(&PUSH_COPIES_SECRET, path, *name, message);

@@ -1,11 +1,12 @@
 //! A world in which one store, generator, AWSProvider or Namespace is another, or is not there: the
 //! world as it will be after a request, or as it was before it.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{GeneratorId, Inventory, Lookup, Namespace, StoreId, StoredObject, World};
+use super::{GeneratorId, Inventory, Lookup, Namespace, Objects, StoreId, StoredObject, World};
 use crate::subject::store::{StoreFacts, StoreKind};
 
 /// What is another; `None` = it is not there.
@@ -100,16 +101,12 @@ impl World for Overlay<'_> {
         }
     }
 
-    fn store_referrers(&self, id: &StoreId) -> Vec<StoredObject> {
-        self.below.store_referrers(id)
+    fn count(&self, wanted: Objects<'_>) -> usize {
+        self.below.count(wanted)
     }
 
-    fn generator_referrers(&self, id: &GeneratorId) -> Vec<StoredObject> {
-        self.below.generator_referrers(id)
-    }
-
-    fn objects_in(&self, namespace: &str) -> Vec<StoredObject> {
-        self.below.objects_in(namespace)
+    fn visit(&self, wanted: Objects<'_>, each: &mut dyn FnMut(StoredObject) -> ControlFlow<()>) {
+        self.below.visit(wanted, each);
     }
 
     fn inventory(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {

@@ -2,22 +2,24 @@
 //!
 //! Namespaces and stores are held as the engine reads them, since every request asks for them. Objects
 //! that refer to stores and generators are asked for only when one of those changes: they are held as
-//! text without what no rule reads, and an index leads from store and generator to them. A miss is
+//! packed text without what no rule reads, and an index leads from store and generator to them. A miss is
 //! [`Lookup::Unknown`]: the object may have been made a moment ago.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwapOption;
 use keystile_policy::kind::Kind;
 use keystile_policy::subject::store::{StoreFacts, StoreKind};
-use keystile_policy::subject::{self, StoreTarget, Subject};
-use keystile_policy::world::{GeneratorId, Inventory, Namespace, StoreId, StoredObject};
+use keystile_policy::subject::{StoreTarget, Subject};
+use keystile_policy::world::{GeneratorId, Inventory, Namespace, Objects, StoreId, StoredObject};
 use keystile_policy::{Lookup, World};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::inventory::Held;
+use super::packed::Packed;
 
 /// Which objects a watch brings.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,8 +86,7 @@ struct Id {
 
 #[derive(Debug)]
 struct Referring {
-    /// Shared, so that it is parsed after the lock is given back.
-    text: Arc<str>,
+    text: Packed,
     links: Box<[Link]>,
 }
 
@@ -146,7 +147,9 @@ impl Cache {
                 let id = Id { namespace: place.namespace.clone(), kind: *kind, name: place.name.clone() };
                 let object = lean(object);
                 let links = links(*kind, &place.namespace, &object);
-                if write(&self.referrers).put(id, Referring { text: object.to_string().into(), links }) {
+                // Packed before the lock is taken.
+                let new = Referring { text: Packed::new(&object.to_string()), links };
+                if write(&self.referrers).put(id, new) {
                     self.changed();
                 }
             }
@@ -229,7 +232,8 @@ impl Cache {
     /// The objects of a namespace that an audit judges: all but its stores, which are not held whole.
     #[must_use]
     pub fn audited_in(&self, namespace: &str) -> Vec<Arc<Value>> {
-        let mut objects: Vec<Arc<Value>> = self.objects_in(namespace).into_iter().map(|stored| stored.object).collect();
+        let mut objects: Vec<Arc<Value>> =
+            self.objects(Objects::In(namespace)).into_iter().map(|stored| stored.object).collect();
         let generators = read(&self.generators);
         objects.extend(
             generators.iter().filter(|(id, _)| id.namespace == namespace).map(|(_, object)| Arc::clone(object)),
@@ -277,18 +281,6 @@ impl Cache {
                 .collect(),
         }
     }
-
-    /// The objects behind `links`, each once.
-    fn behind(&self, links: &[Link]) -> Vec<StoredObject> {
-        let referrers = read(&self.referrers);
-        let ids: BTreeSet<&Arc<Id>> = links.iter().filter_map(|link| referrers.index.get(link)).flatten().collect();
-        let found: Vec<(Arc<Id>, Arc<str>)> = ids
-            .into_iter()
-            .filter_map(|id| Some((Arc::clone(id), Arc::clone(&referrers.objects.get(id)?.text))))
-            .collect();
-        drop(referrers);
-        found.iter().map(|(id, text)| stored(id, text)).collect()
-    }
 }
 
 impl Referrers {
@@ -322,6 +314,38 @@ impl Referrers {
             }
         }
     }
+
+    /// Those that may be wanted, each once, sorted.
+    fn candidates(&self, wanted: Objects<'_>) -> Vec<(&Arc<Id>, &Referring)> {
+        let links = match wanted {
+            Objects::OfStore(id) => of_store(id),
+            Objects::OfGenerator(id) => of_generator(id),
+            Objects::In(namespace) => {
+                let first = Id { namespace: namespace.into(), kind: Kind::ExternalSecret, name: "".into() };
+                return self
+                    .objects
+                    .range(Arc::new(first)..)
+                    .take_while(|(id, _)| *id.namespace == *namespace)
+                    .collect();
+            }
+        };
+        let ids: BTreeSet<&Arc<Id>> = links.iter().filter_map(|link| self.index.get(link)).flatten().collect();
+        ids.into_iter().filter_map(|id| self.objects.get_key_value(id)).collect()
+    }
+}
+
+/// What those are found by that may refer to a store.
+fn of_store(id: &StoreId) -> Vec<Link> {
+    let namespaces: &[&str] = if id.namespace.is_empty() { &[""] } else { &["", &id.namespace] };
+    let names = ["", id.name.as_str()];
+    let link = |namespace: &str, name: &str| Link::Store(id.kind, namespace.into(), name.into());
+    namespaces.iter().flat_map(|namespace| names.map(|name| link(namespace, name))).collect()
+}
+
+/// What those are found by that may refer to a generator.
+fn of_generator(id: &GeneratorId) -> Vec<Link> {
+    let link = |namespace: &str| Link::Generator((*id.kind).into(), namespace.into(), (*id.name).into());
+    vec![link(""), link(&id.namespace)]
 }
 
 fn stored(id: &Id, text: &str) -> StoredObject {
@@ -370,38 +394,23 @@ impl World for Cache {
         known(read(&self.aws_providers).get(&Place::new(namespace, name)))
     }
 
-    fn store_referrers(&self, id: &StoreId) -> Vec<StoredObject> {
-        let mut links = Vec::new();
-        let namespaces: &[&str] = if id.namespace.is_empty() { &[""] } else { &["", &id.namespace] };
-        for namespace in namespaces {
-            for name in ["", &id.name] {
-                links.push(Link::Store(id.kind, (*namespace).into(), name.into()));
+    fn count(&self, wanted: Objects<'_>) -> usize {
+        read(&self.referrers).candidates(wanted).len()
+    }
+
+    fn visit(&self, wanted: Objects<'_>, each: &mut dyn FnMut(StoredObject) -> ControlFlow<()>) {
+        // They are parsed after the lock is given back, and one at a time.
+        let candidates: Vec<(Arc<Id>, Packed)> = read(&self.referrers)
+            .candidates(wanted)
+            .into_iter()
+            .map(|(id, held)| (Arc::clone(id), held.text.clone()))
+            .collect();
+        for (id, text) in candidates {
+            let object = stored(&id, &text.text());
+            if wanted.have(&object) && each(object).is_break() {
+                return;
             }
         }
-        let mut found = self.behind(&links);
-        // The index tells who may refer to it; the engine, who does.
-        found.retain(|object| subject::refers_to_store(object, id));
-        found
-    }
-
-    fn generator_referrers(&self, id: &GeneratorId) -> Vec<StoredObject> {
-        let link = |namespace: &str| Link::Generator((*id.kind).into(), namespace.into(), (*id.name).into());
-        let mut found = self.behind(&[link(""), link(&id.namespace)]);
-        found.retain(|object| subject::refers_to_generator(object, id));
-        found
-    }
-
-    fn objects_in(&self, namespace: &str) -> Vec<StoredObject> {
-        let referrers = read(&self.referrers);
-        let first = Id { namespace: namespace.into(), kind: Kind::ExternalSecret, name: "".into() };
-        let found: Vec<(Arc<Id>, Arc<str>)> = referrers
-            .objects
-            .range(Arc::new(first)..)
-            .take_while(|(id, _)| *id.namespace == *namespace)
-            .map(|(id, referring)| (Arc::clone(id), Arc::clone(&referring.text)))
-            .collect();
-        drop(referrers);
-        found.iter().map(|(id, text)| stored(id, text)).collect()
     }
 
     fn inventory(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {
@@ -485,7 +494,11 @@ mod tests {
 
     fn referrers(cache: &Cache, kind: StoreKind, namespace: &str, name: &str) -> Vec<String> {
         let id = StoreId { kind, namespace: namespace.into(), name: name.into() };
-        cache.store_referrers(&id).iter().map(|object| format!("{}/{}", object.namespace, object.name)).collect()
+        cache
+            .objects(Objects::OfStore(&id))
+            .iter()
+            .map(|object| format!("{}/{}", object.namespace, object.name))
+            .collect()
     }
 
     #[test]
@@ -506,7 +519,7 @@ mod tests {
 
         cache.remove(&REFERRING, &Place::new("a", "two"));
         assert_eq!(referrers(&cache, cluster, "", "aws"), ["a/one"]);
-        let in_a: Vec<_> = cache.objects_in("a").into_iter().map(|object| object.name).collect();
+        let in_a: Vec<_> = cache.objects(Objects::In("a")).into_iter().map(|object| object.name).collect();
         assert_eq!(in_a, ["one"]);
 
         cache.listed(&REFERRING, &BTreeSet::from([Place::new("b", "one")]));
@@ -518,7 +531,7 @@ mod tests {
     fn an_object_is_held_without_what_no_rule_reads() {
         let cache = Cache::default();
         put(&cache, "a", "one", ("SecretStore", "own"));
-        let held = &cache.objects_in("a")[0].object;
+        let held = &cache.objects(Objects::In("a"))[0].object;
         assert_eq!(held["metadata"], json!({"name": "one", "namespace": "a"}));
         assert_eq!(held["status"], Value::Null);
         assert_eq!(held["spec"]["data"][0]["remoteRef"]["key"], "k");

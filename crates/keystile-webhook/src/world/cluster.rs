@@ -39,8 +39,9 @@ const METRICS: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Objects of one page of a list: a few MiB at most are in memory as they came.
-const PAGE: u32 = 250;
+/// Objects of one page of a list. What they are while they are read is ten times what is kept of them, and
+/// an allocator does not give all of it back.
+const PAGE: u32 = 100;
 
 /// A kind of generator that External Secrets writes for itself.
 const INTERNAL_GENERATOR: &str = "GeneratorState";

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod folder;
 pub mod inventory;
 pub mod overlay;
+mod packed;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,11 @@
 //! A world with answers laid over it: what was asked live because the cache did not know.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use keystile_policy::subject::store::{StoreFacts, StoreKind};
-use keystile_policy::world::{GeneratorId, Inventory, Namespace, StoreId, StoredObject};
+use keystile_policy::world::{GeneratorId, Inventory, Namespace, Objects, StoreId, StoredObject};
 use keystile_policy::{Lookup, Query, World};
 use serde_json::Value;
 
@@ -98,16 +99,12 @@ impl World for Overlay<'_> {
         self.or(self.below.aws_provider(namespace, name), query, object)
     }
 
-    fn store_referrers(&self, id: &StoreId) -> Vec<StoredObject> {
-        self.below.store_referrers(id)
+    fn count(&self, wanted: Objects<'_>) -> usize {
+        self.below.count(wanted)
     }
 
-    fn generator_referrers(&self, id: &GeneratorId) -> Vec<StoredObject> {
-        self.below.generator_referrers(id)
-    }
-
-    fn objects_in(&self, namespace: &str) -> Vec<StoredObject> {
-        self.below.objects_in(namespace)
+    fn visit(&self, wanted: Objects<'_>, each: &mut dyn FnMut(StoredObject) -> ControlFlow<()>) {
+        self.below.visit(wanted, each);
     }
 
     fn inventory(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {

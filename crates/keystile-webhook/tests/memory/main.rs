@@ -4,7 +4,7 @@
 use keystile_policy::World as _;
 use keystile_policy::kind::Kind;
 use keystile_policy::subject::store::StoreKind;
-use keystile_policy::world::StoreId;
+use keystile_policy::world::{Objects, StoreId};
 use keystile_webhook::world::cache::{Cache, Place, Table};
 use serde_json::{Value, json};
 
@@ -70,8 +70,8 @@ fn a_large_cluster_takes_less_than_forty_mebibytes() {
     println_taken(taken);
     assert!(taken < 40 * 1024, "{taken} KiB");
     let id = StoreId { kind: StoreKind::SecretStore, namespace: "namespace-7".into(), name: "store-1".into() };
-    assert_eq!(cache.store_referrers(&id).len(), 4);
-    assert_eq!(cache.objects_in("namespace-7").len(), 4);
+    assert_eq!(cache.objects(Objects::OfStore(&id)).len(), 4);
+    assert_eq!(cache.objects(Objects::In("namespace-7")).len(), 4);
 }
 
 #[expect(clippy::print_stdout, reason = "the figure is what the test is run for")]

@@ -314,8 +314,7 @@ class Emulator:
                 manager.modes[(secret.region, secret.name)] = mode
                 return {}
             if what == "POST release":
-                manager.released.add(manager.find(body.get("region", "us-east-1"), body["secret"]).name)
-                manager.changed.notify_all()
+                manager.release(manager.find(body.get("region", "us-east-1"), body["secret"]))
                 return {}
             if what == "POST faults":
                 if body["fault"] not in FAULTS:

@@ -7,6 +7,11 @@ Prints one line of JSON once it answers, {"host", "port", "dbname", "username", 
 and ends when standard input ends or on SIGTERM; then the folder is gone too. Run as root it makes the server run as
 `postgres`, or `nobody` where there is no such user (PostgreSQL refuses root). Passwords are checked with
 SCRAM-SHA-256, for every connection; nothing of a statement is logged.
+
+    python3 postgres.py --run
+
+Runs statements as a user: {"login": {"host", "port", "dbname", "username", "password"}, "statements": [...]} from
+standard input; prints {"accepted": false} where the login is refused.
 """
 
 import json
@@ -132,7 +137,23 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def run():
+    from rotation_function import connect
+
+    asked = json.load(sys.stdin)
+    login = connect(asked["login"])
+    if login is not None:
+        for statement in asked["statements"]:
+            login.run(statement)
+        login.close()
+    print(json.dumps({"accepted": login is not None}))
+
+
 def main():
+    if sys.argv[1:] == ["--run"]:
+        run()
+        return
+
     def asked_to_end(*_):
         raise SystemExit(0)
 

@@ -138,7 +138,6 @@ class SecretsManager:
         self.modes = {}  # (region, name) → mode; a tag on the secret comes second
         self.rotations = []
         self.generation = 0
-        self.released = set()
         self.changed = threading.Condition(LOCK)
         self.clients = {}
         self.functions = {"keystile-generic": self.generic}
@@ -618,8 +617,7 @@ class SecretsManager:
             with self.changed:
                 rotation["state"] = "stuck"
                 self.changed.notify_all()
-                self.changed.wait_for(lambda: secret.name in self.released or generation != self.generation)
-                rotation["state"] = "running"
+                self.changed.wait_for(lambda: rotation["state"] != "stuck" or generation != self.generation)
 
     def generic(self, event, client):
         """The function of most tests: a new password, which no other system has to be told."""
@@ -718,6 +716,14 @@ class SecretsManager:
         ]
         return {"name": secret.name, "arn": secret.arn, "versions": versions}
 
+    def release(self, secret):
+        """Lets the stuck rotations of a secret go on; from now on they count as running."""
+        with self.changed:
+            for rotation in self.rotations:
+                if rotation["secret"] == secret.name and rotation["state"] == "stuck":
+                    rotation["state"] = "running"
+            self.changed.notify_all()
+
     def settle(self, seconds):
         """Waits until no rotation runs (stuck ones aside); whether that came about."""
         with self.changed:
@@ -728,7 +734,6 @@ class SecretsManager:
             self.generation += 1
             self.modes.clear()
             self.rotations.clear()
-            self.released.clear()
             self.changed.notify_all()
 
 

@@ -7,21 +7,19 @@ use serde_json::Value;
 
 use crate::document::Document;
 
-/// How deep Lists may lie in each other.
-const MAX_DEPTH: usize = 8;
-
-/// The objects of a document: itself, or, of a kind that ends in `List` with `items`, those. An item that
-/// names no kind is of the kind of its list without `List`, as kubectl has it
-/// (k8s.io/apimachinery, `unstructured` decoder).
+/// The objects of a document: itself, or, where it has `items`, those. An item that names no kind is of
+/// the kind of its list without `List`. For kubectl `items` alone make a list, whatever the kind says
+/// (k8s.io/apimachinery, `unstructured` decoder); here a kind that does not end in `List` makes one where an
+/// item is an object with a kind. How deep lists lie in each other is bounded by the reading of the text.
 #[must_use]
 pub fn objects(document: Document) -> Vec<Document> {
     let mut found = Vec::new();
-    flatten(document, 0, &mut found);
+    flatten(document, &mut found);
     found
 }
 
-fn flatten(document: Document, depth: usize, found: &mut Vec<Document>) {
-    let Some(kind) = list_kind(&document.value).filter(|_| depth < MAX_DEPTH) else {
+fn flatten(document: Document, found: &mut Vec<Document>) {
+    let Some(kind) = list_kind(&document.value) else {
         found.push(document);
         return;
     };
@@ -58,15 +56,18 @@ fn flatten(document: Document, depth: usize, found: &mut Vec<Document>) {
             within,
             elsewhere: Vec::new(),
         };
-        flatten(document, depth + 1, found);
+        flatten(document, found);
     }
 }
 
 /// `Some(kind of its items)` of a list, with `None` for a plain `List`.
 #[expect(clippy::option_option, reason = "no list, a list of anything, a list of a kind: three answers")]
 fn list_kind(value: &Value) -> Option<Option<String>> {
-    let kind = value.get("kind")?.as_str()?.strip_suffix("List")?;
-    value.get("items")?.as_array()?;
+    let items = value.get("items")?.as_array()?;
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let Some(kind) = kind.strip_suffix("List") else {
+        return items.iter().any(|item| item.get("kind").is_some()).then_some(None);
+    };
     Some((!kind.is_empty()).then(|| kind.to_owned()))
 }
 
@@ -102,7 +103,19 @@ mod tests {
     fn lists_in_lists_are_taken_apart_and_a_kind_that_only_sounds_so_is_not() {
         let found = flattened("kind: List\nitems:\n- kind: List\n  items:\n  - kind: A\n");
         assert_eq!(found[0].within.to_string(), "items[0].items[0]");
+        let found = flattened(&format!("{}{{kind: A}}{}", "{kind: List, items: [".repeat(12), "]}".repeat(12)));
+        assert_eq!(found[0].value["kind"], "A");
         let found = flattened("kind: AllowList\nspec: {items: []}\n");
         assert_eq!(found[0].value["kind"], "AllowList");
+    }
+
+    #[test]
+    fn items_make_a_list_of_any_kind() {
+        for head in ["kind: ConfigMap\n", "apiVersion: v1\n", ""] {
+            let found = flattened(&format!("{head}items:\n- {{kind: A}}\n"));
+            assert_eq!(found[0].value["kind"], "A", "{head}");
+        }
+        let found = flattened("kind: Config\nitems: [a, {b: c}]\n");
+        assert_eq!(found[0].value["kind"], "Config");
     }
 }

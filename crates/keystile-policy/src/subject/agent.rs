@@ -13,6 +13,9 @@ use crate::field_path::Path;
 /// What every annotation of the injector begins with.
 pub const PREFIX: &str = "vault.hashicorp.com/";
 
+/// What names a secret.
+const SECRET: &str = "vault.hashicorp.com/agent-inject-secret-";
+
 /// Annotations that say nothing about which secrets are read, or as whom: resources, files, time-outs.
 const HARMLESS: &[&str] = &[
     "agent-cache-enable",
@@ -136,8 +139,15 @@ fn is_false(value: &Value) -> bool {
 fn agent<'o>(annotations: &'o Map<String, Value>, base: &Path<'o>, faults: &mut Vec<Fault>) -> Agent<'o> {
     let mut agent = Agent::default();
     for (annotation, value) in annotations {
-        let Some(name) = annotation.strip_prefix(PREFIX) else { continue };
         let path = base.field(annotation);
+        let Some(name) = annotation.strip_prefix(PREFIX) else {
+            // Older injectors look for it anywhere in the name (`strings.Contains`), so that
+            // `x.vault.hashicorp.com/…` names a secret too.
+            if annotation.contains(SECRET) {
+                agent.undecidable.push((path, "names a secret to some injectors and to others not".to_owned()));
+            }
+            continue;
+        };
         let Some(value) = value.as_str() else {
             faults.push(Fault { path: path.into(), message: "is not text; put it in quotes".to_owned() });
             continue;

@@ -156,7 +156,9 @@ fn aws(fields: &Map<String, Value>, base: &Path<'_>, identity: &Identity, faults
     let own = |field: &str| -> Box<str> { at(fields, field).unwrap_or_default().into() };
     let settings = fields.get("secretsManager");
     let setting = |field: &str| settings.and_then(|settings| settings.get(field));
-    let last = identity.roles.iter().find(|role| role.field == "role").or(identity.roles.last());
+    // An empty one is not assumed, so the last of `additionalRoles` is then the last of all.
+    let last = identity.roles.iter().filter(|role| !role.name.is_empty());
+    let last = last.clone().find(|role| role.field == "role").or(last.last());
     AwsStore {
         service: own("service"),
         region: own("region"),
@@ -299,4 +301,28 @@ fn value_at<'o>(fields: &'o Map<String, Value>, path: &str) -> Option<&'o Value>
 /// The text at a path with dots, where it is one.
 fn at<'o>(fields: &'o Map<String, Value>, path: &str) -> Option<&'o str> {
     value_at(fields, path)?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_account_is_that_of_the_role_that_is_assumed_last() {
+        let role = |account: &str| format!("arn:aws:iam::{account}:role/x");
+        let (one, two) = ("111111111111", "222222222222");
+        for (name, roles, expected) in [
+            ("role alone", json!({"role": role(one)}), Some(one)),
+            ("role after others", json!({"role": role(one), "additionalRoles": [role(two)]}), Some(one)),
+            ("others alone", json!({"additionalRoles": [role(one), role(two)]}), Some(two)),
+            ("others and an empty role", json!({"role": "", "additionalRoles": [role(two)]}), Some(two)),
+            ("an empty role", json!({"role": ""}), None),
+        ] {
+            let facts = StoreFacts::read(&json!({"kind": "SecretStore", "spec": {"provider": {"aws": roles}}}));
+            let StoreProvider::Aws(aws) = &facts.provider else { panic!("{name}: {:?}", facts.provider) };
+            assert_eq!(aws.account(), expected, "{name}");
+        }
+    }
 }

@@ -157,8 +157,8 @@ fn aws(fields: &Map<String, Value>, base: &Path<'_>, identity: &Identity, faults
     let settings = fields.get("secretsManager");
     let setting = |field: &str| settings.and_then(|settings| settings.get(field));
     // An empty one is not assumed, so the last of `additionalRoles` is then the last of all.
-    let last = identity.roles.iter().filter(|role| !role.name.is_empty());
-    let last = last.clone().find(|role| role.field == "role").or(last.last());
+    let mut named = identity.roles.iter().filter(|role| !role.name.is_empty());
+    let last = named.clone().find(|role| role.field == "role").or(named.next_back());
     AwsStore {
         service: own("service"),
         region: own("region"),

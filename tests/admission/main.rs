@@ -5,12 +5,15 @@
 //! `CI=true` it fails). One cluster serves all tests of a run, each in namespaces of its own.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "../threats/case.rs"]
+mod case;
 mod support;
 
 mod audit;
 mod changes;
 mod cluster;
 mod deployment;
+mod exported;
 mod policies;
 mod scale;
 mod servers;

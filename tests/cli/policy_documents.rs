@@ -152,3 +152,38 @@ fn a_teams_role_gets_the_names_that_it_is_granted() {
     let run = keystile(repository.path(), ["policy", "export", "iam", "--env=prod", "--team=Team A"]).expect(2);
     assert!(run.stderr.contains("no namespace can be bound to this team"), "{}", run.stderr);
 }
+
+#[test]
+fn the_api_server_gets_the_part_that_it_can_judge() {
+    let repository = repository(POLICY);
+    let arguments = ["policy", "export", "vap", "--store=aws", "--store=ssm=ParameterStore", "--name=fence"];
+    let run = keystile(repository.path(), arguments).expect(0);
+    let list = run.json();
+    let [policy, binding] = list["items"].as_array().unwrap().as_slice() else { panic!("{list}") };
+    assert_eq!(policy["metadata"]["name"], "fence-deny");
+    assert_eq!(policy["spec"]["failurePolicy"], "Fail");
+    let annotations = &policy["metadata"]["annotations"];
+    assert_eq!(annotations["keystile.dev/stores"], "aws=SecretsManager,ssm=ParameterStore");
+    let rules = annotations["keystile.dev/rules"].as_str().unwrap();
+    assert!(rules.split(',').any(|rule| rule == "key-outside-grant"), "{rules}");
+    assert_eq!(binding["spec"]["policyName"], "fence-deny");
+    // What it leaves out stands in the output and is said.
+    for left_out in annotations["keystile.dev/left-out"].as_str().unwrap().split("; ") {
+        assert!(run.stderr.contains(left_out), "{left_out}: {}", run.stderr);
+    }
+    let again = keystile(repository.path(), arguments).expect(0);
+    assert_eq!(run.stdout, again.stdout);
+
+    let run = keystile(repository.path(), ["policy", "export", "vap"]).expect(0);
+    assert!(run.stderr.contains("left out: keys and versions: no --store is vouched for"), "{}", run.stderr);
+    assert!(!run.json().to_string().contains("[key-outside-grant]"));
+    for (argument, message) in [
+        ("--name=A_b", "--name A_b: is no name of an object"),
+        ("--store=aws=Vault", "the service is SecretsManager or ParameterStore"),
+        ("--store==ParameterStore", "names no store"),
+        ("--store=A B", "is no name of a store"),
+    ] {
+        let run = keystile(repository.path(), ["policy", "export", "vap", argument]).expect(2);
+        assert!(run.stderr.contains(message), "{}", run.stderr);
+    }
+}

@@ -117,6 +117,35 @@ pub struct ExportArgs {
 pub enum ExportGuard {
     /// An IAM policy for the role of one team in one environment: exactly the names that it is granted
     Iam(ExportIamArgs),
+    /// A ValidatingAdmissionPolicy with its binding: what of the policy the API server can judge by itself
+    Vap(ExportVapArgs),
+}
+
+/// `keystile policy export vap`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+  keystile policy export vap --store aws | kubectl apply --server-side -f -
+
+A second fence for ExternalSecrets, which holds without the webhook. It sees no stores, so it refuses less than the
+webhook; what it refuses the webhook refuses too. Names are judged only in references through the stores of --store:
+each must be there, be of its service, fit the policy's providers and put no prefix before names.")]
+pub struct ExportVapArgs {
+    /// A ClusterSecretStore without a prefix, and its service: SecretsManager unless said, or ParameterStore (may be
+    /// repeated)
+    #[arg(long = "store", value_name = "NAME[=SERVICE]")]
+    pub stores: Vec<String>,
+
+    /// What the names of the objects begin with; -deny, -warn or -audit follows
+    #[arg(long, value_name = "NAME", default_value = "keystile")]
+    pub name: String,
+
+    /// The policy (default: .keystile/policy.yaml here or in a folder above, up to the repository's top)
+    #[arg(short, long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
+    /// Read as of this time (RFC 3339) instead of now: exceptions expire
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<jiff::Timestamp>,
 }
 
 /// `keystile policy export iam`.

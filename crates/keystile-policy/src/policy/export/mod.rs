@@ -4,7 +4,9 @@
 //! takes in, and takes in no more than the policy grants. A ValidatingAdmissionPolicy sees no stores: what
 //! it refuses the policy refuses too, but not the other way round.
 
+mod cel;
 pub mod iam;
+pub mod vap;
 
 use serde_json::Value;
 

@@ -10,6 +10,7 @@
 
 pub mod backend;
 pub mod clock;
+pub mod index;
 pub mod journal;
 pub mod leak;
 pub mod outcome;

@@ -167,6 +167,7 @@ fn read_rules(text: &str) -> Result<RuleSet, Box<dyn Error>> {
             severity: Severity::High,
             remedy: None,
             references: Vec::new(),
+            verification: None,
         });
     }
     Ok(RuleSet { rules, allowlists: allowlists(&document)? })

@@ -26,6 +26,7 @@ pub mod position;
 pub mod re2;
 pub mod rule;
 pub mod secret;
+pub mod verification;
 
 pub use engine::{ContentScan, DeltaOp, Match, Place, ScanOptions, Scanner, Scratch, Verdict};
 pub use finding::{CommitInfo, Finding, Occurrence, OccurrencePlace};
@@ -33,3 +34,4 @@ pub use fingerprint::{Fingerprint, Salt};
 pub use position::{Position, Span};
 pub use rule::{Allowlist, Rule, RuleId, RuleSet};
 pub use secret::SecretBytes;
+pub use verification::Verification;

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::verification::Verification;
+
 /// A rule's id, such as `github-pat`: kebab-case for ours, anything for a user's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(Arc<str>);
@@ -75,6 +77,8 @@ pub struct Rule {
     /// Pages that say what the credential is, the most helpful one first (SARIF's `helpUri`). Ours
     /// only: key `references`.
     pub references: Vec<String>,
+    /// How its secrets are verified with their issuer, where someone asks for that. Ours only: table `verify`.
+    pub verification: Option<Verification>,
 }
 
 /// How bad a leak of this kind is, for reports that want to be sorted.

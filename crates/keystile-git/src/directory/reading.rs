@@ -205,6 +205,7 @@ mod tests {
             severity: Severity::High,
             remedy: None,
             references: Vec::new(),
+            verification: None,
         };
         let rules = RuleSet { rules: vec![rule], allowlists: Vec::new() };
         // Decoded text is a matter of the engine; windows cut encoded runs of any length.

@@ -29,6 +29,7 @@ fn rule(id: &str) -> Rule {
         severity: Severity::default(),
         remedy: None,
         references: Vec::new(),
+        verification: None,
     }
 }
 

@@ -24,6 +24,7 @@ fn rule(id: &str) -> Rule {
         severity: Severity::High,
         remedy: None,
         references: Vec::new(),
+        verification: None,
     }
 }
 

@@ -82,9 +82,16 @@ fn read_at(session: &mut Session<'_>, name: &str, text: &str, level: Level) -> D
     }
     let mut document = Document { salt: salt(session, &mut fields), ..Document::default() };
     let extend = extend(session, &mut fields);
+    // Without a configuration, ours are loaded as if a user had written them.
+    let is_builtin = level.is_builtin || (level.depth == 0 && text == session.loader.builtin);
     for (place, table) in fields.tables(session, "rules") {
         match rule_syntax::read(session, &place, table) {
-            Ok(rule) => add_rule(session, &mut document, rule),
+            Ok(mut rule) => {
+                if let Some(verification) = &mut rule.verification {
+                    verification.is_builtin = is_builtin;
+                }
+                add_rule(session, &mut document, rule);
+            }
             Err(id) => document.left_out.extend(id),
         }
     }

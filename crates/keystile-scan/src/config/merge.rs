@@ -52,6 +52,13 @@ pub(super) fn merge(
 /// Changes `base` to what `own` says. Single values replace, lists are added to.
 fn override_rule(session: &mut Session<'_>, base: &mut RuleSyntax, own: RuleSyntax) {
     base.id = own.id;
+    // What our own check would be told must be what our own rule finds.
+    if (own.regex.is_some() || own.path.is_some() || own.secret_group.is_some())
+        && let Some(verification) = &mut base.verification
+    {
+        verification.is_builtin = false;
+    }
+    replace(&mut base.verification, own.verification);
     replace(&mut base.description, own.description);
     replace(&mut base.regex, own.regex);
     replace(&mut base.path, own.path);
@@ -211,5 +218,6 @@ fn rule(syntax: RuleSyntax) -> Rule {
         severity: syntax.severity.unwrap_or_default(),
         remedy: syntax.remedy,
         references: syntax.references,
+        verification: syntax.verification,
     }
 }

@@ -16,6 +16,7 @@ mod rule_syntax;
 mod session;
 mod source;
 mod toml_string;
+mod verification;
 
 use std::fmt;
 

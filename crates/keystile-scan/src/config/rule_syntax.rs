@@ -1,14 +1,16 @@
 //! Reading one `[[rules]]` table.
 //!
 //! Source: gitleaks 8.30.1, `config/config.go` (`ViperConfig`, `Translate`) and `config/rule.go`
-//! (`Validate`). The keys `severity`, `remedy`, `references` and `examples` are ours.
+//! (`Validate`). The keys `severity`, `remedy`, `references`, `verify` and `examples` are ours.
 
 use toml::de::DeTable;
 
 use super::allowlist::{self, pattern};
 use super::fields::{Fields, Located};
 use super::session::{Place, Session};
+use super::verification;
 use crate::rule::{Allowlist, Pattern, Required, RuleId, Severity};
+use crate::verification::Verification;
 
 /// A rule as one file gives it. What it leaves out can come from the file that it extends.
 #[derive(Debug, Clone)]
@@ -27,6 +29,7 @@ pub(super) struct RuleSyntax {
     pub(super) severity: Option<Severity>,
     pub(super) remedy: Option<String>,
     pub(super) references: Vec<String>,
+    pub(super) verification: Option<Verification>,
 }
 
 /// Reads the rule `table`, whose header stands at `place`. `Err`: the rule has an error, which was
@@ -55,6 +58,8 @@ pub(super) fn read(
     let severity = fields.text(session, "severity").and_then(|text| severity(session, &text));
     let remedy = fields.text(session, "remedy").map(|text| text.value);
     let references = fields.texts(session, "references").into_iter().map(|text| text.value).collect();
+    let verification =
+        fields.table(session, "verify").and_then(|(place, table)| verification::read(session, &place, table));
     // For whoever tests the rules; not ours to read.
     fields.take("examples");
     fields.finish(session, "a rule", false);
@@ -82,6 +87,7 @@ pub(super) fn read(
         severity,
         remedy,
         references,
+        verification,
     })
 }
 

@@ -31,6 +31,7 @@ fn rule(id: &str, regex: &str) -> Rule {
         severity: Severity::High,
         remedy: None,
         references: Vec::new(),
+        verification: None,
     }
 }
 

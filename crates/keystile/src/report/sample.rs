@@ -29,6 +29,7 @@ pub(crate) fn rule(id: &str, description: &str, severity: Severity) -> Rule {
         severity,
         remedy: (severity == Severity::Critical).then(|| "Delete it in the account's settings.".to_owned()),
         references: vec!["https://docs.example.org/tokens".to_owned()],
+        verification: None,
     }
 }
 

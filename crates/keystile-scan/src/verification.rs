@@ -160,13 +160,10 @@ mod tests {
         let text = |text: &str| Piece::Text(text.to_owned());
         let cases = [
             ("Bearer {secret}", vec![text("Bearer "), Piece::Secret]),
-            (r#"{"a":"{secret}","b":"{pair}"}"#, vec![
-                text(r#"{"a":""#),
-                Piece::Secret,
-                text(r#"","b":""#),
-                Piece::Pair,
-                text(r#""}"#),
-            ]),
+            (
+                r#"{"a":"{secret}","b":"{pair}"}"#,
+                vec![text(r#"{"a":""#), Piece::Secret, text(r#"","b":""#), Piece::Pair, text(r#""}"#)],
+            ),
             ("Basic {basic}", vec![text("Basic "), Piece::Basic]),
             ("{other} {}", vec![text("{other} {}")]),
             ("", vec![]),

@@ -59,7 +59,13 @@ impl FromStr for Endpoint {
         };
         let port = match port.strip_prefix(':') {
             Some(port) => port.parse().ok().filter(|&port| port > 0).ok_or(EndpointError::Url)?,
-            None if port.is_empty() => if is_tls { 443 } else { 80 },
+            None if port.is_empty() => {
+                if is_tls {
+                    443
+                } else {
+                    80
+                }
+            }
             None => return Err(EndpointError::Url),
         };
         let is_address = host.parse::<IpAddr>().is_ok();
@@ -117,7 +123,7 @@ mod tests {
     #[test]
     fn bad_ones() {
         let cases = [
-            ("https://git.example.com", EndpointError::Scheme),
+            ("https://git.example.com", EndpointError::Form),
             ("=https://git.example.com", EndpointError::Form),
             ("github", EndpointError::Form),
             ("github=git.example.com", EndpointError::Scheme),

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
-use keystile_scan::verification::{BodyEncoding, Piece, Template, Verification};
 use keystile_scan::SecretBytes;
+use keystile_scan::verification::{BodyEncoding, Piece, Template, Verification};
 use zeroize::Zeroizing;
 
 use crate::endpoint::Origin;
@@ -49,8 +49,12 @@ pub(crate) fn fill(
         None => Zeroizing::default(),
         Some(template) => values.fill(template, |value, out| encode(verification.body_encoding, value, out))?,
     };
-    let mut request =
-        Request { method: verification.method.as_str(), target: format!("{prefix}{}", verification.target), headers, body };
+    let mut request = Request {
+        method: verification.method.as_str(),
+        target: format!("{prefix}{}", verification.target),
+        headers,
+        body,
+    };
     if verification.signature.is_some() {
         let id = pair.ok_or(Reason::NoPair)?;
         let id = str::from_utf8(id.reveal()).map_err(|_| Reason::Unsendable)?;

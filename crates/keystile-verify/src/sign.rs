@@ -85,12 +85,8 @@ mod tests {
     /// "post-vanilla" of AWS's test suite for Signature Version 4, with the key of its manuals.
     #[test]
     fn as_the_test_suite_has_it() {
-        let mut request = Request {
-            method: "POST",
-            target: "/".to_owned(),
-            headers: Vec::new(),
-            body: Zeroizing::default(),
-        };
+        let mut request =
+            Request { method: "POST", target: "/".to_owned(), headers: Vec::new(), body: Zeroizing::default() };
         let secret = ["wJalrXUtnFEMI", "/K7MDENG+bPxRfiCY", "EXAMPLEKEY"].concat();
         let now = "2015-08-30T12:36:00Z".parse().expect("a time");
         let secret = SecretBytes::new(secret.as_bytes());

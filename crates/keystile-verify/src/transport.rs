@@ -108,8 +108,7 @@ where
 {
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_buf_size(HEAD_LIMIT).max_headers(128);
-    let (mut sender, connection) =
-        builder.handshake(TokioIo::new(stream)).await.map_err(|_| Reason::Unreachable)?;
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| Reason::Unreachable)?;
     let driver = tokio::spawn(connection);
     let answer = async {
         let mut message = http::Request::builder()

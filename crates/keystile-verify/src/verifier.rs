@@ -62,11 +62,7 @@ struct Question<'a> {
 ///
 /// # Errors
 /// If the system gives no event loop.
-pub fn verify(
-    checks: &[Check<'_>],
-    options: &Options,
-    asked: &dyn Fn(usize, usize),
-) -> std::io::Result<Vec<Verdict>> {
+pub fn verify(checks: &[Check<'_>], options: &Options, asked: &dyn Fn(usize, usize)) -> std::io::Result<Vec<Verdict>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut verdicts: Vec<Vec<Verdict>> = vec![Vec::new(); checks.len()];
     let mut questions: BTreeMap<Origin, Vec<Question<'_>>> = BTreeMap::new();
@@ -84,9 +80,9 @@ pub fn verify(
     if total > 0 {
         let transport = Transport::new(options.allow_private);
         runtime.block_on(async {
-            let hosts = questions.iter().map(|(origin, questions)| {
-                ask_host(&transport, origin, questions, options.timeout, &step)
-            });
+            let hosts = questions
+                .iter()
+                .map(|(origin, questions)| ask_host(&transport, origin, questions, options.timeout, &step));
             let mut answers = futures_util::stream::iter(hosts).buffer_unordered(HOSTS);
             while let Some(answers) = answers.next().await {
                 for (index, verdict) in answers {
@@ -185,22 +181,11 @@ async fn ask_host(
 }
 
 /// Asks once, and once more if the host asks for a short pause.
-async fn ask(
-    transport: &Transport,
-    origin: &Origin,
-    question: &Question<'_>,
-    timeout: Duration,
-) -> (State, Reason) {
+async fn ask(transport: &Transport, origin: &Origin, question: &Question<'_>, timeout: Duration) -> (State, Reason) {
     let mut paused = false;
     loop {
-        let request = fill(
-            question.verification,
-            origin,
-            &question.prefix,
-            question.secret,
-            question.pair,
-            Timestamp::now(),
-        );
+        let request =
+            fill(question.verification, origin, &question.prefix, question.secret, question.pair, Timestamp::now());
         let request = match request {
             Ok(request) => request,
             Err(reason) => return (State::Unknown, reason),

@@ -23,3 +23,4 @@ pub mod scan_request;
 pub mod scrub;
 pub mod sources;
 pub mod terminal;
+pub mod verify;

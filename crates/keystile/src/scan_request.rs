@@ -9,6 +9,7 @@ use keystile_git::repository::Location;
 use crate::cli::scan::{Compat, ScanArgs, When};
 use crate::exit::UsageError;
 use crate::report::Format;
+use crate::verify::VerifyRequest;
 
 /// A scan.
 #[derive(Debug)]
@@ -75,6 +76,8 @@ pub struct ScanRequest {
     pub delta: bool,
     /// Check the id of every packed object.
     pub verify_objects: bool,
+    /// Ask the issuers of what is found.
+    pub verify: Option<VerifyRequest>,
 }
 
 /// Where a report goes.
@@ -158,6 +161,15 @@ impl ScanRequest {
         let target = target(&args)?;
         let strict = args.compat == Compat::Strict;
         let redact_percent = if args.reveal { 0 } else { args.redact.unwrap_or(100) };
+        let verify = args.verify.then(|| VerifyRequest {
+            options: keystile_verify::Options {
+                hosts: args.verify_host,
+                endpoints: args.verify_endpoint,
+                allow_private: args.verify_allow_private,
+                timeout: std::time::Duration::from_secs(args.verify_timeout.into()),
+            },
+            only_live: args.only_verified,
+        });
         let main = args.output.map_or(Destination::StandardOutput, Destination::File);
         let mut reports = vec![(args.format, main)];
         reports.extend(args.report.into_iter().map(|(format, file)| (format, Destination::File(file))));
@@ -193,6 +205,7 @@ impl ScanRequest {
             threads: threads(args.threads),
             delta: !args.no_delta,
             verify_objects: args.verify_objects,
+            verify,
         })
     }
 }

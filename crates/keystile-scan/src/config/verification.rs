@@ -42,10 +42,16 @@ pub(super) fn read(session: &mut Session<'_>, place: &Place, table: &DeTable<'_>
     let body = fields.text(session, "body");
     let signature = fields.text(session, "sign").and_then(|text| signature(session, &text));
     let pair = fields.text(session, "pair").map(|text| RuleId::new(&text.value));
-    let live: Vec<Answer> =
-        fields.tables(session, "live").into_iter().filter_map(|(place, table)| answer(session, &place, table)).collect();
-    let dead: Vec<Answer> =
-        fields.tables(session, "dead").into_iter().filter_map(|(place, table)| answer(session, &place, table)).collect();
+    let live: Vec<Answer> = fields
+        .tables(session, "live")
+        .into_iter()
+        .filter_map(|(place, table)| answer(session, &place, table))
+        .collect();
+    let dead: Vec<Answer> = fields
+        .tables(session, "dead")
+        .into_iter()
+        .filter_map(|(place, table)| answer(session, &place, table))
+        .collect();
     fields.finish(session, "[rules.verify]", true);
 
     let url = match url {
@@ -193,11 +199,7 @@ fn headers(session: &mut Session<'_>, place: &Place, table: &DeTable<'_>) -> Vec
 }
 
 /// How values are written into `body`.
-fn encoding(
-    session: &mut Session<'_>,
-    body: &Located<String>,
-    headers: &[(String, Template)],
-) -> Option<BodyEncoding> {
+fn encoding(session: &mut Session<'_>, body: &Located<String>, headers: &[(String, Template)]) -> Option<BodyEncoding> {
     let kind = headers.iter().find(|(name, _)| name == "content-type").map(|(_, template)| template);
     let is = |wanted: &str| *kind.unwrap_or(&Template(Vec::new())) == Template::parse(wanted);
     if is("application/json") {

@@ -90,6 +90,34 @@ pub struct ScanArgs {
     #[arg(long, value_name = "MODE", help_heading = "Rules", default_value = "default")]
     pub compat: Compat,
 
+    /// Ask the issuer of each finding whether it is live (docs/verify.md says who is asked what)
+    #[arg(long, help_heading = "Verification")]
+    pub verify: bool,
+
+    /// Report live credentials alone; the others are counted
+    #[arg(long, help_heading = "Verification", requires = "verify", conflicts_with = "update_baseline")]
+    pub only_verified: bool,
+
+    /// A host that checks of the configuration may name (may be repeated); keystile's own checks need none
+    #[arg(long, value_name = "HOST", help_heading = "Verification", requires = "verify",
+          value_parser = crate::verify::host)]
+    pub verify_host: Vec<String>,
+
+    /// Where to ask instead of the issuer's public site, for example
+    /// `github=https://github.example.com/api/v3` (may be repeated)
+    #[arg(long, value_name = "ISSUER=URL", help_heading = "Verification", requires = "verify",
+          value_parser = endpoint)]
+    pub verify_endpoint: Vec<keystile_verify::Endpoint>,
+
+    /// Ask at private addresses too, and without TLS on this machine
+    #[arg(long, help_heading = "Verification", requires = "verify")]
+    pub verify_allow_private: bool,
+
+    /// Wait so many seconds for an answer
+    #[arg(long, value_name = "SECONDS", help_heading = "Verification", requires = "verify", default_value_t = 10,
+          value_parser = clap::value_parser!(u16).range(1..=300))]
+    pub verify_timeout: u16,
+
     /// Report what `keystile:allow` and `gitleaks:allow` comments excuse as well
     #[arg(long, help_heading = "Exceptions", alias = "ignore-gitleaks-allow")]
     pub no_inline_allow: bool,
@@ -166,6 +194,11 @@ pub struct ScanArgs {
     /// Check the id of every packed object as well (doubles the time to decode)
     #[arg(long, help_heading = "Work")]
     pub verify_objects: bool,
+}
+
+/// `ISSUER=URL`.
+fn endpoint(text: &str) -> Result<keystile_verify::Endpoint, keystile_verify::EndpointError> {
+    text.parse()
 }
 
 /// `FORMAT=FILE`.

@@ -178,6 +178,7 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
         threads: threads(None),
         delta: true,
         verify_objects: false,
+        verify: None,
     })
 }
 

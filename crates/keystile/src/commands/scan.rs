@@ -18,10 +18,11 @@ use crate::link::Remote;
 use crate::mask::Redaction;
 use crate::progress_display::ProgressDisplay;
 use crate::report::text::printable;
-use crate::report::{self, Format, Options, Outcome, Report, TargetKind};
+use crate::report::{self, Format, Options, Outcome, Report, TargetKind, human};
 use crate::scan_request::{Destination, Part, ScanRequest, Target};
 use crate::sources;
 use crate::terminal;
+use crate::verify::Verification;
 
 /// Scans what `args` asks for.
 ///
@@ -60,8 +61,22 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
     if request.update_baseline {
         exceptions.update_baseline(&findings, rules)?;
     }
-    let sorted = exceptions.apply(findings, rules);
-    let outcome = Outcome::of(sorted.reported.len(), &source.coverage, request.allow_incomplete);
+    let mut sorted = exceptions.apply(findings, rules);
+    let mut verification = None;
+    let mut is_open = false;
+    if let Some(wanted) = &request.verify {
+        let mut asked = Verification::ask(wanted, rules, &sorted.reported, &sorted.withheld, request.progress)?;
+        if wanted.only_live {
+            sorted.withheld.extend(asked.keep_live(&mut sorted.reported));
+            // What could not be asked may be live: that is not "nothing found".
+            is_open = asked.is_open() && !request.allow_incomplete;
+        }
+        verification = Some(asked);
+    }
+    let outcome = match Outcome::of(sorted.reported.len(), &source.coverage, request.allow_incomplete) {
+        Outcome::Clean if is_open => Outcome::Incomplete,
+        outcome => outcome,
+    };
     let exit = match outcome {
         Outcome::Clean => Exit::Clean,
         Outcome::Findings => Exit::Findings(request.exit_code),
@@ -80,6 +95,7 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         target: report_target(&request.target),
         suppressed,
+        verification,
         unused: sorted.unused,
         warnings: Vec::new(),
         remote: remote(&request.target),
@@ -137,7 +153,12 @@ fn summarize(report: &Report<'_>, quiet: bool, with_count: bool) {
         places => format!("leaks found: {places}"),
     };
     let scanned = coverage.blobs_scanned + coverage.files_scanned;
-    let covered = format!("{} commits and {scanned} blobs and files were scanned", coverage.commits);
+    let verified = report.verification.as_ref().map(|verification| format!("; {}", human::verified(verification)));
+    let covered = format!(
+        "{} commits and {scanned} blobs and files were scanned{}",
+        coverage.commits,
+        verified.unwrap_or_default()
+    );
     if report.outcome != Outcome::Clean {
         terminal::warning(&format!("{found}; {covered}"));
     } else if !quiet {

@@ -9,7 +9,7 @@ use super::text::printable;
 use super::view::{CommitView, FindingView, OccurrenceView, View};
 
 /// The columns, in order. Names are those of the `json` format.
-pub(super) const COLUMNS: [&str; 23] = [
+pub(super) const COLUMNS: [&str; 24] = [
     "fingerprint",
     "rule_id",
     "description",
@@ -33,6 +33,7 @@ pub(super) const COLUMNS: [&str; 23] = [
     "tags",
     "link",
     "positional_fingerprint",
+    "verification",
 ];
 
 pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -70,6 +71,7 @@ fn cells(finding: &FindingView, place: &OccurrenceView) -> [String; COLUMNS.len(
         finding.tags.join(" "),
         place.link.clone().unwrap_or_default(),
         String::from_utf8_lossy(&place.positional).into_owned(),
+        finding.verdict.as_ref().map(|verdict| verdict.state.as_str().to_owned()).unwrap_or_default(),
     ]
 }
 

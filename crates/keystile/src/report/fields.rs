@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use keystile_verify::{Reason, State};
 use serde_json::{Map, Value, json};
 
 use super::coverage::{GAP_KINDS, SKIP_REASONS, gap_kind, skip_reason};
@@ -88,6 +89,7 @@ fn objects() -> Vec<Object> {
                     "How much of the secrets is masked in this report.",
                 ),
                 field("summary", Kind::Object("summary"), "Numbers."),
+                nullable("verification", Kind::Object("verification"), "What issuers said; `null` without --verify."),
                 field(
                     "findings",
                     Kind::Objects("finding"),
@@ -157,11 +159,40 @@ fn objects() -> Vec<Object> {
                 field("secret", Text, "`REDACTED`, or with --reveal the secret."),
                 field("entropy", Number, "Of the secret, in bits per character."),
                 nullable("in_head", Flag, "Whether it is still in HEAD; `null` where there is no HEAD to ask."),
+                nullable("verification", Kind::Object("verdict"), "What its issuer said; `null` without --verify."),
                 field(
                     "occurrences",
                     Kind::Objects("occurrence"),
                     "Every place, oldest introduction first; at least one.",
                 ),
+            ],
+        },
+        Object {
+            name: "verdict",
+            meaning: "What the issuer of a credential said.",
+            fields: vec![
+                field("state", OneOf(State::ALL.map(State::as_str).to_vec()), "Whether the credential works."),
+                field("reason", OneOf(Reason::ALL.map(Reason::as_str).to_vec()), "Why that is known, or is not."),
+                nullable("host", Text, "The host that was asked, or would have been."),
+            ],
+        },
+        Object {
+            name: "verification",
+            meaning: "What issuers said of all findings, those that --only-verified leaves out included.",
+            fields: vec![
+                field("live", Count, "How many work."),
+                field("dead", Count, "How many do not."),
+                field("unknown", Count, "Of how many neither is known."),
+                field("not_reported", Count, "How many --only-verified leaves out, for not being known as live."),
+                field("unknown_reasons", Kind::Objects("unknown_reason"), "Why that is not known."),
+            ],
+        },
+        Object {
+            name: "unknown_reason",
+            meaning: "Why it is not known of some findings whether they are live.",
+            fields: vec![
+                field("reason", OneOf(Reason::ALL.map(Reason::as_str).to_vec()), "Why."),
+                field("count", Count, "Of how many."),
             ],
         },
         Object {

@@ -87,6 +87,9 @@ fn vulnerability(finding: &FindingView, place: &OccurrenceView) -> Value {
             "kind": { "name": "Kind of place", "type": "text", "value": place.kind.as_str() },
         },
     });
+    if let Some(verdict) = finding.verdict_text() {
+        vulnerability["details"]["verification"] = json!({ "name": "Verified", "type": "text", "value": verdict });
+    }
     let links: Vec<Value> = finding
         .references
         .iter()

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use keystile_git::Coverage;
 use keystile_scan::rule::Severity;
+use keystile_verify::State;
 
 use super::advice;
 use super::coverage::{gap_kind, skip_reason};
@@ -15,6 +16,7 @@ use super::text::{bytes, columns, count, printable, printable_bytes, printable_c
 use super::view::{FindingView, OccurrenceView, PlaceKind, View, utc};
 use super::{Options, Outcome, TargetKind};
 use crate::mask::{MASK, Redaction};
+use crate::verify::Verification;
 
 /// So many places of a finding are listed without `--verbose`.
 const PLACES: usize = 5;
@@ -62,6 +64,9 @@ impl Page<'_> {
         if self.options.redaction != Redaction::Full {
             // Asked for: the line above may show a part only, for want of room.
             self.line(&format!("  {dim}secret{reset}       {}", printable(&finding.secret)));
+        }
+        if let Some(verdict) = finding.verdict_text() {
+            self.line(&format!("  {dim}verified{reset}     {}", printable(&verdict)));
         }
         self.line(&format!("  {dim}fingerprint{reset}  {}", finding.fingerprint));
         self.line(&format!("  {dim}what to do{reset}   {}", advice::what_to_do(finding)));
@@ -203,6 +208,16 @@ impl Page<'_> {
                 self.line(&format!("  {dim}not shown{reset}    {} {why}", count(number, "finding", "findings")));
             }
         }
+        if let Some(verification) = view.verification {
+            self.line(&format!("  {dim}verified{reset}     {}", verified(verification)));
+            for (reason, number) in verification.unknown_reasons() {
+                self.line(&format!("  {dim}unknown{reset}      {}: {}", thousands(number), reason.sentence()));
+            }
+            for (state, &number) in &verification.not_reported {
+                let number = count(number, "finding", "findings");
+                self.line(&format!("  {dim}not shown{reset}    {number} {} (--only-verified)", state.as_str()));
+            }
+        }
         for note in &view.coverage.notes {
             self.line(&format!("  {dim}note{reset}         {}", printable(note)));
         }
@@ -307,6 +322,13 @@ fn location(place: &OccurrenceView) -> String {
     }
 }
 
+/// `verified 3: 1 live, 1 dead, 1 unknown`, without the first word.
+pub(crate) fn verified(verification: &Verification) -> String {
+    let [live, dead, unknown] = [State::Live, State::Dead, State::Unknown].map(|state| verification.count(state));
+    let all = count(live + dead + unknown, "finding", "findings");
+    format!("{all}: {} live, {} dead, {} unknown", thousands(live), thousands(dead), thousands(unknown))
+}
+
 /// The one line to read.
 pub(super) fn verdict(view: &View<'_>) -> String {
     let incomplete = if view.coverage.is_complete() { "" } else { ", and not everything could be read" };
@@ -318,6 +340,10 @@ pub(super) fn verdict(view: &View<'_>) -> String {
             "Nothing was scanned: everything in scope was left out.".to_owned()
         }
         0 if !view.scanned_anything() => "Nothing was scanned: there is nothing in scope.".to_owned(),
+        0 if view.verification.is_some_and(|verification| !verification.not_reported.is_empty()) => {
+            let open = if view.outcome == Outcome::Incomplete { "; of some it is not known" } else { "" };
+            format!("No live secrets found{open}{incomplete}.")
+        }
         0 if incomplete.is_empty() => "No secrets found.".to_owned(),
         0 => "No secrets found in what could be read; the rest is not known.".to_owned(),
         number => {

@@ -9,10 +9,12 @@ use std::io::{self, Write};
 use serde_json::{Map, Value, json};
 
 use keystile_git::Coverage;
+use keystile_verify::State;
 
 use super::coverage::{gap_kind, skip_reason};
 use super::view::{CommitView, FindingView, OccurrenceView, View, utc};
 use crate::mask::Redaction;
+use crate::verify::Verification;
 
 /// Version of the document; a field that changes its meaning or goes away makes it 2.
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -64,10 +66,25 @@ pub(super) fn head(view: &View<'_>) -> Map<String, Value> {
             "allowed_inline": view.suppressed.inline,
             "allowlisted": view.suppressed.allowlisted,
         },
+        "verification": view.verification.map(verification),
     }) else {
         unreachable!("the macro was given an object")
     };
     head
+}
+
+fn verification(verification: &Verification) -> Value {
+    let reasons = verification.unknown_reasons();
+    json!({
+        "live": verification.count(State::Live),
+        "dead": verification.count(State::Dead),
+        "unknown": verification.count(State::Unknown),
+        "not_reported": verification.not_reported.values().sum::<u64>(),
+        "unknown_reasons": reasons.iter().map(|(reason, count)| json!({
+            "reason": reason.as_str(),
+            "count": count,
+        })).collect::<Vec<_>>(),
+    })
 }
 
 /// What stands behind the coverage.
@@ -90,6 +107,11 @@ pub(super) fn finding(finding: &FindingView) -> Value {
         "secret": finding.secret,
         "entropy": round(finding.entropy),
         "in_head": finding.in_head,
+        "verification": finding.verdict.as_ref().map(|verdict| json!({
+            "state": verdict.state.as_str(),
+            "reason": verdict.reason.as_str(),
+            "host": verdict.host,
+        })),
         "occurrences": finding.occurrences.iter().map(occurrence).collect::<Vec<_>>(),
     })
 }

@@ -70,6 +70,9 @@ fn write_finding(out: &mut dyn Write, finding: &FindingView) -> io::Result<()> {
     let message = if state.is_empty() { title(finding).to_owned() } else { format!("{} ({state})", title(finding)) };
     writeln!(out, r#"      <failure type="{}" message="{}">"#, finding.severity_str(), attribute(&message))?;
     let mut text = String::new();
+    if let Some(verdict) = finding.verdict_text() {
+        text.push_str(&format!("verified: {}\n", printable(&verdict)));
+    }
     for place in finding.occurrences.iter().take(PLACES) {
         let name = printable(&place.place_name()).into_owned();
         text.push_str(&name);

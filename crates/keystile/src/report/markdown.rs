@@ -104,7 +104,10 @@ fn row(page: &mut String, finding: &FindingView) {
         places.push(format!("… and {} more", finding.occurrences.len() - PLACES));
     }
     let state = state(finding);
-    let state = if state.is_empty() { String::new() } else { format!("<br>{state}") };
+    let mut state = if state.is_empty() { String::new() } else { format!("<br>{state}") };
+    if let Some(verdict) = finding.verdict_text() {
+        let _ = write!(state, "<br>{}", text(&verdict));
+    }
     let line =
         best.map(|best| window(best.text.line.lines().next().unwrap_or_default().trim(), 0..0, 120).into_owned());
     let _ = writeln!(

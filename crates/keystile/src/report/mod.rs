@@ -13,7 +13,7 @@ pub(crate) mod csv;
 pub mod fields;
 mod gitlab;
 pub(crate) mod gitleaks;
-mod human;
+pub(crate) mod human;
 mod json;
 mod jsonl;
 pub(crate) mod junit;
@@ -35,6 +35,7 @@ use keystile_scan::{Finding, RuleSet};
 
 use crate::link::Remote;
 use crate::mask::Redaction;
+use crate::verify::Verification;
 use view::View;
 
 /// Everything that a report tells.
@@ -59,6 +60,8 @@ pub struct Report<'a> {
     pub target: Target,
     /// How many findings are not reported, and why.
     pub suppressed: Suppressed,
+    /// What the issuers said, if they were asked.
+    pub verification: Option<Verification>,
     /// Entries of ignore files and baselines that match nothing any more.
     pub unused: Vec<UnusedEntry>,
     /// Anything else that deserves attention, one sentence each.

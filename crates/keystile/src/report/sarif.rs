@@ -134,6 +134,10 @@ fn result(finding: &FindingView, index: Option<usize>) -> Value {
             "entropy": (finding.entropy * 1000.0).round() / 1000.0,
         },
     });
+    if let Some(verdict) = &finding.verdict {
+        result["properties"]["verification"] =
+            json!({ "state": verdict.state.as_str(), "reason": verdict.reason.as_str(), "host": verdict.host });
+    }
     if let Some(index) = index {
         result["ruleIndex"] = json!(index);
     }

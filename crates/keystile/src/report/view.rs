@@ -15,10 +15,12 @@ use jiff::Timestamp;
 use keystile_git::Coverage;
 use keystile_scan::rule::Severity;
 use keystile_scan::{CommitInfo, Fingerprint, Match, Occurrence, OccurrencePlace, Position, RuleSet};
+use keystile_verify::{Reason, Verdict};
 
 use super::{Options, Outcome, Report, Suppressed, Target, UnusedEntry};
 use crate::link::{self, Remote};
 use crate::mask::{Masker, Redaction};
+use crate::verify::Verification;
 
 /// A report without secrets.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct View<'a> {
     pub target: Target,
     /// What is not reported.
     pub suppressed: Suppressed,
+    /// What the issuers said, if they were asked.
+    pub verification: Option<&'a Verification>,
     /// Exceptions that excuse nothing.
     pub unused: Vec<UnusedEntry>,
     /// One sentence each.
@@ -78,6 +82,8 @@ pub struct FindingView {
     pub entropy: f64,
     /// Whether it is still in HEAD; `None`: no HEAD to ask.
     pub in_head: Option<bool>,
+    /// What its issuer said, if it was asked.
+    pub verdict: Option<Verdict>,
     /// Oldest introduction first.
     pub occurrences: Vec<OccurrenceView>,
 }
@@ -220,6 +226,7 @@ impl<'a> View<'a> {
             masker: &masker,
             rules: report.rules,
             remote: report.remote.as_ref(),
+            verification: report.verification.as_ref(),
             commits: HashMap::new(),
             texts: HashMap::new(),
         };
@@ -239,6 +246,7 @@ impl<'a> View<'a> {
             exit_code: report.exit_code,
             target: Target { path: masker.str(&report.target.path), ..report.target.clone() },
             suppressed: report.suppressed,
+            verification: report.verification.as_ref(),
             unused,
             warnings: report.warnings.iter().map(|warning| masker.str(warning)).collect(),
             remote_url: report.remote.as_ref().map(Remote::url),
@@ -284,6 +292,17 @@ impl FindingView {
     #[must_use]
     pub fn best_place(&self) -> Option<&OccurrenceView> {
         self.occurrences.iter().find(|occurrence| occurrence.in_head == Some(true)).or(self.occurrences.first())
+    }
+
+    /// What its issuer said, for people: `live (api.example.com)`.
+    #[must_use]
+    pub fn verdict_text(&self) -> Option<String> {
+        let verdict = self.verdict.as_ref()?;
+        let host = verdict.host.as_ref().map(|host| format!(" at {host}")).unwrap_or_default();
+        Some(match verdict.reason {
+            Reason::Answered => format!("{}{host}", verdict.state.as_str()),
+            reason => format!("{}{host}: {}", verdict.state.as_str(), reason.sentence()),
+        })
     }
 
     /// `critical`, `high`, `medium`, `low`.
@@ -374,6 +393,7 @@ struct Maker<'a> {
     masker: &'a Masker,
     rules: &'a RuleSet,
     remote: Option<&'a Remote>,
+    verification: Option<&'a Verification>,
     commits: HashMap<*const CommitInfo, Rc<CommitView>>,
     texts: HashMap<*const Match, Rc<TextView>>,
 }
@@ -393,6 +413,10 @@ impl Maker<'_> {
             secret_bytes: self.masker.secret(&finding.secret),
             entropy: finding.occurrences.first().map_or(0.0, |occurrence| occurrence.found.entropy),
             in_head: finding.in_head(),
+            verdict: self
+                .verification
+                .and_then(|verification| verification.verdicts.get(&finding.fingerprint))
+                .cloned(),
             occurrences: finding.occurrences.iter().map(|occurrence| self.occurrence(finding, occurrence)).collect(),
         }
     }

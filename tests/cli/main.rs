@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod support;
+mod verify;
 
 mod action;
 mod allowlists;

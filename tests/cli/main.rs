@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod support;
-mod verify;
 
 mod action;
 mod allowlists;
@@ -34,3 +33,4 @@ mod policy;
 mod policy_documents;
 mod pre_commit;
 mod reports;
+mod verify;

@@ -232,7 +232,9 @@ fn expect(issuer: &Issuer, answer: Answer, state: &str, reason: &str) -> StandIn
     let found = verdict(&run.json(), issuer.rule);
     assert_eq!((found.0.as_str(), found.1.as_str()), (state, reason), "{}: {}", issuer.name, run.text());
     assert!(!said.contains(&issuer.secret), "{} shows its secret: {said}", issuer.name);
-    assert!(said.contains(&format!("1 {state}")), "{}: the summary says it: {said}", issuer.name);
+    // Both halves of AWS's are findings.
+    let findings = if issuer.name == "aws" { 2 } else { 1 };
+    assert!(said.contains(&format!("{findings} {state}")), "{}: the summary says it: {said}", issuer.name);
     for request in server.requests() {
         let line = request.lines().next().expect("a request line");
         assert!(line.starts_with(issuer.path), "{}: {line}", issuer.name);

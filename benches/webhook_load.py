@@ -116,7 +116,8 @@ class Running:
         self.process = subprocess.Popen(
             [*scheduled(options, options.server_core), *command],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-            env={**os.environ, "KUBECONFIG": str(folder / "kubeconfig")},
+            # As deploy/webhook/deployment.yaml sets it.
+            env={**os.environ, "KUBECONFIG": str(folder / "kubeconfig"), "MIMALLOC_PURGE_DELAY": "0"},
         )
 
     def __enter__(self) -> "Running":

@@ -15,6 +15,8 @@ pub mod journal;
 pub mod leak;
 pub mod outcome;
 pub mod plan;
+pub mod search;
+pub mod strategy;
 pub mod token;
 
 pub use backend::SecretBackend;

@@ -10,11 +10,13 @@
 
 pub mod backend;
 pub mod clock;
+pub mod guard;
 pub mod index;
 pub mod journal;
 pub mod leak;
 pub mod outcome;
 pub mod plan;
+pub mod planner;
 pub mod search;
 pub mod strategy;
 pub mod token;

@@ -34,7 +34,9 @@ fn validate(format: Format, schema: &Path) {
     let rules = sample::rules();
     let none = RuleSet::default();
     let unknown = Report { rules: &none, ..sample::report(&rules) };
-    for (index, report) in [sample::report(&rules), sample::empty(&rules), unknown].iter().enumerate() {
+    for (index, report) in
+        [sample::report(&rules), sample::verified(&rules), sample::empty(&rules), unknown].iter().enumerate()
+    {
         for redaction in [Redaction::Full, Redaction::Off] {
             let text = sample::render_with(report, format, &Options { redaction, ..Options::default() });
             let file = folder.path().join("report.json");

@@ -461,7 +461,7 @@ mod tests {
     #[test]
     fn real_reports_are_as_the_table_says() {
         let rules = sample::rules();
-        for report in [sample::report(&rules), sample::empty(&rules)] {
+        for report in [sample::report(&rules), sample::verified(&rules), sample::empty(&rules)] {
             let json: Value = serde_json::from_str(&sample::render(&report, Format::Json)).expect("JSON");
             conforms(&objects(), "report", &json, "report");
         }

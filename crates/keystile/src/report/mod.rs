@@ -26,6 +26,8 @@ mod checked;
 mod prop;
 #[cfg(test)]
 pub(crate) mod sample;
+#[cfg(test)]
+mod verdicts;
 
 use std::io::{self, Write};
 

@@ -10,8 +10,11 @@ use keystile_scan::{
     Span,
 };
 
+use keystile_verify::{Reason, State, Verdict};
+
 use super::{Options, Outcome, Report, Suppressed, Target, TargetKind, UnusedEntry};
 use crate::link::Remote;
+use crate::verify::Verification;
 
 pub(crate) fn rule(id: &str, description: &str, severity: Severity) -> Rule {
     Rule {
@@ -192,6 +195,19 @@ pub(crate) fn report(rules: &RuleSet) -> Report<'_> {
         started: "2026-01-02T03:04:05Z".parse().expect("a time"),
         finished: "2026-01-02T03:04:07.5Z".parse().expect("a time"),
     }
+}
+
+/// The report of a run with `--verify`: one finding of each verdict.
+pub(crate) fn verified(rules: &RuleSet) -> Report<'_> {
+    let report = report(rules);
+    let verdicts = [
+        Verdict { state: State::Live, reason: Reason::Answered, host: Some("api.example.com".to_owned()) },
+        Verdict { state: State::Dead, reason: Reason::Answered, host: Some("api.example.com".to_owned()) },
+        Verdict { state: State::Unknown, reason: Reason::Slow, host: Some("api.example.org".to_owned()) },
+    ];
+    let verdicts = report.findings.iter().map(|finding| finding.fingerprint).zip(verdicts).collect();
+    let verification = Verification { verdicts, not_reported: [(State::Dead, 1)].into() };
+    Report { verification: Some(verification), ..report }
 }
 
 /// A report with nothing in it.

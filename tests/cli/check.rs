@@ -179,6 +179,93 @@ fn templates_are_not_decided_wherever_they_stand() {
 }
 
 #[test]
+fn patches_of_kustomize_are_not_decided_where_they_change_what_is_judged() {
+    const HEAD: &str = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [db.yaml]\n";
+    let json6902 = |target: &str| {
+        format!(
+            "patches:\n- target: {{{target}}}\n  patch: |-\n    - op: replace\n      path: /spec/data/0/remoteRef/key\n      \
+             value: /prod/team-b/db\n"
+        )
+    };
+    let merge = |kind: &str| {
+        format!(
+            "  apiVersion: {kind}\n  metadata: {{name: db}}\n  spec: {{data: [{{remoteRef: {{key: /prod/team-b/db}}}}]}}\n"
+        )
+    };
+    let external_secret = "external-secrets.io/v1\n  kind: ExternalSecret";
+    for (case, name, text, place) in [
+        ("inline, by target", "kustomization.yaml", format!("{HEAD}{}", json6902("kind: ExternalSecret")), "5:3"),
+        ("of every kind", "kustomization.yml", json6902("name: db"), "2:3"),
+        ("a regular expression", "Kustomization", json6902("kind: External.*"), "2:3"),
+        ("inline, by itself", "kustomization.yaml", format!("{HEAD}patches:\n- patch: |-\n  {}", merge(external_secret).replace("\n  ", "\n    ")), "5:3"),
+        ("strategic", "kustomization.yaml", format!("patchesStrategicMerge:\n- |-\n{}", merge(external_secret)), "3:3"),
+        (
+            "patchesJson6902",
+            "kustomization.yaml",
+            format!("{HEAD}patchesJson6902:\n- path: patch.json\n  target: {{group: external-secrets.io, version: v1, kind: ExternalSecret, name: db}}\n"),
+            "5:3",
+        ),
+        ("a file that was not read", "kustomization.yaml", "patches:\n- path: ../../elsewhere.yaml\n".to_owned(), "2:3"),
+        (
+            "replacements",
+            "kustomization.yaml",
+            "replacements:\n- source: {kind: ConfigMap, name: x}\n  targets:\n  - select: {kind: ExternalSecret}\n    fieldPaths: [spec.data.0.remoteRef.key]\n".to_owned(),
+            "2:3",
+        ),
+        (
+            "Flux",
+            "flux.yaml",
+            format!(
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: x, namespace: a}}\nspec:\n  {}",
+                json6902("kind: ExternalSecret").replace('\n', "\n  ")
+            ),
+            "6:5",
+        ),
+        (
+            "labels of a namespace",
+            "kustomization.yaml",
+            "patches:\n- target: {kind: Namespace}\n  patch: '[{op: add, path: /metadata/labels/team, value: team-b}]'\n".to_owned(),
+            "2:3",
+        ),
+    ] {
+        let folder = Manifests::with_world();
+        folder.write("deploy/db.yaml", external_secret_of_a());
+        folder.write("deploy/patch.json", r#"[{"op": "remove", "path": "/spec/data/0"}]"#);
+        folder.write(&format!("deploy/{name}"), text);
+        let run = folder.check(&["--format=json", "deploy"]).expect(3);
+        let report = run.json();
+        let gaps = report["gaps"].as_array().unwrap();
+        assert_eq!(gaps.len(), 1, "{case}: {gaps:?}");
+        let at = format!("{}:{}", gaps[0]["line"], gaps[0]["column"]);
+        assert_eq!((gaps[0]["file"].as_str().unwrap(), &*at), (&*format!("deploy/{name}"), place), "{case}: {gaps:?}");
+        assert!(gaps[0]["message"].as_str().unwrap().contains("`kustomize build deploy | keystile check -`"), "{case}");
+    }
+}
+
+#[test]
+fn patches_of_other_kinds_hide_nothing() {
+    let folder = Manifests::with_world();
+    folder.write("deploy/db.yaml", external_secret_of_a());
+    folder.write(
+        "deploy/replicas.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n",
+    );
+    folder.write(
+        "deploy/kustomization.yaml",
+        "resources: [db.yaml]\nimages: [{name: web, newTag: v2}]\npatches:\n- path: replicas.yaml\n\
+         - target: {kind: Deployment}\n  patch: '[{op: replace, path: /spec/replicas, value: 2}]'\n\
+         - target: {kind: Namespace}\n  patch: '[{op: add, path: /metadata/annotations/x, value: y}]'\n\
+         - patch: |-\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: x}\n\
+         patchesStrategicMerge:\n- ./replicas.yaml\n",
+    );
+    folder.check(&["deploy"]).expect(0);
+}
+
+fn external_secret_of_a() -> String {
+    external_secret(", namespace: a", "/prod/team-a/db")
+}
+
+#[test]
 fn broken_files_are_gaps_and_hide_nothing_beside_them() {
     let folder = Manifests::with_world();
     folder.write("deploy/a.yaml", "a: 1\na: 2\n");
@@ -278,7 +365,8 @@ fn wrong_use_ends_with_2_and_names_the_cure() {
         (&["--policy", "none.yaml", "."], "none.yaml"),
         (&["--format", "gitleaks", "."], "gitleaks"),
         (&["--at", "tomorrow", "."], "tomorrow"),
-        (&[], "PATH"),
+        (&[], "say what to check, for example `keystile check .`"),
+        (&["--at", "yesterday", "deploy"], "for example 2026-01-31T12:00:00Z"),
     ] {
         let run = folder.check(arguments).expect(2);
         assert!(run.stderr.contains(word), "{arguments:?}: {}", run.stderr);

@@ -1,6 +1,5 @@
 //! `keystile policy`: explain and snapshot.
 
-use crate::support::keystile;
 use crate::support::run::keystile_with_input;
 
 const POLICY: &str = "\
@@ -82,6 +81,12 @@ fn a_snapshot_keeps_what_rules_look_at_and_no_value() {
         serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "labels": {"team": "team-a"}}})
     );
     assert_eq!((&items[1]["kind"], items.as_array().unwrap().len()), (&"SecretStore".into(), 2));
-    let run = keystile(folder.path(), ["policy", "snapshot"]).expect(2);
-    assert!(run.stderr.contains("kubectl get -A -o json"), "{}", run.stderr);
+    for (input, said) in [
+        ("", "standard input: it is empty"),
+        (r#"{"apiVersion": "v1", "kind": "List", "items": []}"#, "standard input: it is empty"),
+        ("kind: Secret\napiVersion: v1\n", "nothing in it that a policy looks at"),
+    ] {
+        let run = keystile_with_input(folder.path(), &["policy", "snapshot"], input.as_bytes()).expect(2);
+        assert!(run.stderr.contains(said) && run.stderr.contains("kubectl get -A -o json"), "{input}: {}", run.stderr);
+    }
 }

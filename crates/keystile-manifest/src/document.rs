@@ -24,6 +24,10 @@ impl Format {
     /// What a file of this name is written in; `None` for neither.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
+        // One of the names that kustomize looks for (kustomize/api, konfig).
+        if name.rsplit(['/', std::path::MAIN_SEPARATOR]).next() == Some("Kustomization") {
+            return Some(Self::Yaml);
+        }
         let (_, extension) = name.rsplit_once('.')?;
         match extension.to_ascii_lowercase().as_str() {
             "yaml" | "yml" => Some(Self::Yaml),

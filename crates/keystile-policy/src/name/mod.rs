@@ -50,15 +50,20 @@ pub enum PatternError {
     /// `**` is not the last segment, or `*` is a part of one.
     #[error("has a * that is not a whole segment, or a ** that is not the last one")]
     Wildcard,
-    /// A variable that there is not, or a brace without its partner.
-    #[error("has a variable other than {{env}} and {{team}}, or a lone brace")]
-    Variable,
+    /// A variable that there is not, or a brace without its partner; with the variable that may be meant.
+    #[error("has a variable other than {{env}} and {{team}}, or a lone brace{}", meant(.0.as_ref()))]
+    Variable(Option<&'static str>),
     /// It ends in a variable: the name of one team could begin another's.
     #[error("ends in a variable: add a segment for the secret's own name")]
     EndsInVariable,
     /// A segment is empty, `.` or `..`.
     #[error("has an empty segment, or one that is . or ..")]
     Segment,
+}
+
+/// Which variable may be meant, for a message.
+fn meant(variable: Option<&&'static str>) -> String {
+    variable.map_or_else(String::new, |variable| format!("; did you mean {{{variable}}}?"))
 }
 
 impl NamePattern {
@@ -189,7 +194,8 @@ pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, PatternError> {
         } else if rest.starts_with("{team}") {
             (Piece::Team, "{team}".len())
         } else {
-            return Err(PatternError::Variable);
+            let word = rest[1..].split(['{', '}']).next().unwrap_or_default();
+            return Err(PatternError::Variable(crate::suggest::nearest(word, ["env", "team"])));
         };
         pieces.push(piece);
         rest = &rest[length..];
@@ -297,7 +303,12 @@ mod tests {
             ("/prod/a*", PatternError::Wildcard),
             ("/prod//x", PatternError::Segment),
             ("/prod/../x", PatternError::Segment),
-            ("/{stage}/x", PatternError::Variable),
+            ("/{stage}/x", PatternError::Variable(None)),
+            ("/{envv}/x", PatternError::Variable(Some("env"))),
+            ("/{tema}/x", PatternError::Variable(Some("team"))),
+            ("/{Team}/x", PatternError::Variable(Some("team"))),
+            ("/{team/x", PatternError::Variable(Some("team"))),
+            ("/env}/x", PatternError::Variable(None)),
         ] {
             assert_eq!(NamePattern::parse(text, '/').unwrap_err(), error, "{text}");
         }

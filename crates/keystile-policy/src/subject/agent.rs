@@ -200,9 +200,13 @@ fn other<'o>(name: &str, said: Said<'o>, agent: &mut Agent<'o>) {
         return;
     }
     let setting = match name {
-        "agent-inject-token" => {
-            is_on.then_some("hands the agent's token to every container, and with it all that the role may read")
+        "agent-inject-token" if is_on => {
+            Some("hands the agent's token to every container, and with it all that the role may read")
         }
+        // vault-k8s 0.3.0 to 0.10.0 only looked whether it is there (`_, found := annotations[…]`).
+        "agent-inject-token" => Some(
+            "hands the agent's token to every container where the injector is older than 0.10.1, which takes any value for true",
+        ),
         "agent-cache-use-auto-auth-token" => {
             is_on.then_some("lets every container ask Vault with the agent's token for all that the role may read")
         }
@@ -259,7 +263,6 @@ mod tests {
             "vault.hashicorp.com/agent-image": "hashicorp/vault:1.21.1",
             "vault.hashicorp.com/agent-limits-cpu": "500m",
             "vault.hashicorp.com/tls-skip-verify": "false",
-            "vault.hashicorp.com/agent-inject-token": "false",
             "vault.hashicorp.com/agent-cache-use-auto-auth-token": "",
             "vault.hashicorp.com/secret-volume-path-db": "/run",
         }}});

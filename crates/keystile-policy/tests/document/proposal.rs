@@ -84,12 +84,41 @@ fn a_cluster_with_an_order_gets_a_short_policy() {
         "  binding: {team: {label: team}, env: {label: env, values: [dev, prod]}}\n",
         "  - aws: {services: [SecretsManager], accounts: [\"111111111111\"], regions: [eu-west-1]}\n",
         "    - {names: \"/{env}/{team}/**\", access: [read]}   # 3 uses\n",
-        "    - {names: \"/prod/warehouse\", access: [read], teams: [team-b]}   # 1 use\n",
+        "    - {names: \"/prod/warehouse\", access: [read], teams: [team-b]}   # 1 use; QUESTION: this is outside of the own names of team-b. Is it meant?\n",
     ] {
         assert!(proposal.text.contains(line), "{line}\n{}", proposal.text);
     }
     assert!(!proposal.text.contains("key-outside-grant"), "every name is granted:\n{}", proposal.text);
     assert!(!proposal.text.contains("namespaces:\n"), "labels bind:\n{}", proposal.text);
+}
+
+#[test]
+fn what_is_not_a_teams_own_is_a_question() {
+    let objects = [
+        namespace("a", json!({"team": "team-a", "env": "prod"})),
+        namespace("b", json!({"team": "team-b", "env": "prod"})),
+        store(&["a", "b"], "SecretsManager"),
+        external_secret("a", "db", "secretsmanager", &["/prod/team-a/db".to_owned(), "/prod/team-a/mq".to_owned()]),
+        external_secret("b", "db", "secretsmanager", &["/prod/team-a/db".to_owned(), "/dev/team-b/x".to_owned()]),
+        // Another form, and still the team's own.
+        external_secret("b", "own", "secretsmanager", &["prod/team-b/db".to_owned()]),
+    ];
+    let (proposal, policy) = proposed(&objects);
+    assert_eq!(faults(policy, &objects), [] as [&str; 0], "{}", proposal.text);
+    let question = "; QUESTION: this is outside of the own names of team-b";
+    for line in [
+        "    - {names: \"/{env}/{team}/**\", access: [read]}   # 2 uses\n".to_owned(),
+        format!(
+            "    - {{names: \"/prod/team-a/db\", access: [read], teams: [team-b]}}   # 1 use{question}, it speaks of team-a. Is it meant?\n"
+        ),
+        format!(
+            "    - {{names: \"/dev/team-b/x\", access: [read], teams: [team-b]}}   # 1 use{question}. Is it meant?\n"
+        ),
+        "    - {names: \"prod/team-b/db\", access: [read], teams: [team-b]}   # 1 use\n".to_owned(),
+    ] {
+        assert!(proposal.text.contains(&line), "{line}\n{}", proposal.text);
+    }
+    assert_eq!(proposal.notes, ["2 grants are outside of their teams' own names: their lines have QUESTION"]);
 }
 
 #[test]

@@ -92,6 +92,7 @@ pub struct Subjects {
 #[must_use]
 pub fn subjects(documents: Vec<Document>, namespace: Option<&str>) -> Subjects {
     let all = documents.len();
+    let patched = super::kustomize::gaps(&documents);
     let found: Vec<Result<Subject, Gap>> = documents
         .into_par_iter()
         .filter_map(|document| match unknown_kind(&document) {
@@ -100,7 +101,7 @@ pub fn subjects(documents: Vec<Document>, namespace: Option<&str>) -> Subjects {
         })
         .collect();
     let foreign = all - found.len();
-    let (mut subjects, mut gaps) = (Vec::new(), Vec::new());
+    let (mut subjects, mut gaps) = (Vec::new(), patched);
     for one in found {
         match one {
             Ok(subject) => subjects.push(subject),

@@ -7,6 +7,7 @@
 pub mod basis;
 pub mod excerpt;
 pub mod judge;
+mod kustomize;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

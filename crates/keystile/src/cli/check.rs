@@ -8,7 +8,9 @@ use super::scan::When;
 
 /// `keystile check`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(
+    override_usage = "keystile check [OPTIONS] PATH...",
+    after_long_help = "\
 Examples:
   keystile check deploy/                               every manifest below a folder
   kustomize build overlays/prod | keystile check -     what a cluster would get
@@ -18,10 +20,11 @@ What a rule can't know offline (a store that is not among the files, a template 
 ends with 3. The files of one run see each other.
 
 Exit status: 0 complete and clean; 1 violations; 2 usage or policy error, nothing done; 3 incomplete: something in
-scope could not be read or decided, and the report says what. Violations beside gaps end with 1.")]
+scope could not be read or decided, and the report says what. Violations beside gaps end with 1."
+)]
 pub struct CheckArgs {
     /// Manifests and folders of them; `-`: standard input
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
     /// What to judge by.
@@ -57,7 +60,7 @@ pub struct BasisArgs {
     pub namespace: Option<String>,
 
     /// Judge as of this time (RFC 3339) instead of now: exceptions expire
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    #[arg(long, value_name = "TIME", help_heading = "Policy", value_parser = time)]
     pub at: Option<jiff::Timestamp>,
 }
 
@@ -113,6 +116,11 @@ pub enum CheckFormat {
     Gitlab,
     /// A comment on a pull request.
     Markdown,
+}
+
+/// A time, as `--at` takes it.
+pub(super) fn time(text: &str) -> Result<jiff::Timestamp, String> {
+    text.parse().map_err(|_| "write it as date, time and zone (RFC 3339), for example 2026-01-31T12:00:00Z".to_owned())
 }
 
 /// `FORMAT=FILE`.

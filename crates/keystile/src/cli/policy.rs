@@ -100,7 +100,7 @@ pub struct ShowArgs {
     pub schema: bool,
 
     /// Read as of this time (RFC 3339) instead of now: exceptions expire
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::check::time)]
     pub at: Option<jiff::Timestamp>,
 }
 
@@ -144,7 +144,7 @@ pub struct ExportVapArgs {
     pub policy: Option<PathBuf>,
 
     /// Read as of this time (RFC 3339) instead of now: exceptions expire
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::check::time)]
     pub at: Option<jiff::Timestamp>,
 }
 
@@ -164,7 +164,7 @@ pub struct ExportIamArgs {
     pub policy: Option<PathBuf>,
 
     /// Read as of this time (RFC 3339) instead of now: exceptions expire
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::check::time)]
     pub at: Option<jiff::Timestamp>,
 }
 
@@ -194,6 +194,6 @@ pub struct TestArgs {
     pub policy: Option<PathBuf>,
 
     /// Judge as of this time (RFC 3339) instead of now: exceptions expire
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::check::time)]
     pub at: Option<jiff::Timestamp>,
 }

@@ -19,6 +19,9 @@ use crate::terminal;
 /// # Errors
 /// If the policy can't be used, a path is not there, or a report can't be written.
 pub fn run(args: CheckArgs) -> anyhow::Result<Exit> {
+    if args.paths.is_empty() {
+        return Err(UsageError("say what to check, for example `keystile check .`".to_owned()).into());
+    }
     let started = Timestamp::now();
     let reports = destinations(&args);
     check_destinations(&reports)?;

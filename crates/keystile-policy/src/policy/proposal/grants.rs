@@ -86,10 +86,21 @@ pub(super) fn propose(draft: &mut Draft, judged: &[&Value], world: &Snapshot, is
             }
         }
     }
+    let mut teams: BTreeSet<&str> = draft.namespaces.values().map(|(team, _)| team.as_str()).collect();
+    teams.extend(uses.keys().filter_map(|used| used.binding.as_ref()).map(|(_, team)| team.as_str()));
+    let teams: BTreeSet<String> = teams.into_iter().map(str::to_owned).collect();
     for entry in 0..draft.entries.len() {
         let uses: Vec<(&Use, usize)> =
             uses.iter().filter(|(used, _)| used.entry == entry).map(|(used, count)| (used, *count)).collect();
-        draft.entries[entry].grants = grants(&uses, separator(draft.entries[entry].provider.0), is_general);
+        draft.entries[entry].grants = grants(&uses, separator(draft.entries[entry].provider.0), &teams, is_general);
+    }
+    let questions = draft.entries.iter().flat_map(|entry| &entry.grants).filter(|grant| !grant.outside.is_empty());
+    match questions.count() {
+        0 => {}
+        1 => draft.notes.push("1 grant is outside of its team's own names: its line has QUESTION".to_owned()),
+        count => {
+            draft.notes.push(format!("{count} grants are outside of their teams' own names: their lines have QUESTION"))
+        }
     }
     draft.entries.retain(|entry| !entry.grants.is_empty());
 }
@@ -107,7 +118,7 @@ fn separator(provider: &str) -> char {
 }
 
 /// Covers the uses: by the pattern that most of them follow, the others one by one.
-fn grants(uses: &[(&Use, usize)], separator: char, is_general: bool) -> Vec<ProposedGrant> {
+fn grants(uses: &[(&Use, usize)], separator: char, teams: &BTreeSet<String>, is_general: bool) -> Vec<ProposedGrant> {
     let general = |used: &Use| used.binding.as_ref().and_then(|binding| pattern(&used.name, binding, separator));
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (used, count) in uses.iter().filter(|_| is_general) {
@@ -120,10 +131,17 @@ fn grants(uses: &[(&Use, usize)], separator: char, is_general: bool) -> Vec<Prop
         names: best.clone().unwrap_or_default(),
         access: BTreeSet::new(),
         teams: BTreeSet::new(),
+        outside: BTreeSet::new(),
+        speaks_of: BTreeSet::new(),
         uses: 0,
     };
+    // A prefix of their own has the team in it, and the environment where the others' have it.
+    let is_own = |used: &Use| {
+        let needs_env = best.as_ref().is_some_and(|best| best.contains("{env}"));
+        general(used).is_some_and(|own| !needs_env || own.contains("{env}"))
+    };
     // Name and team → what is done.
-    let mut one_by_one: BTreeMap<(String, String), (BTreeSet<&'static str>, usize)> = BTreeMap::new();
+    let mut one_by_one: BTreeMap<(String, String), (BTreeSet<&'static str>, usize, bool)> = BTreeMap::new();
     for (used, count) in uses {
         if best.is_some() && general(used) == best {
             by_pattern.access.insert(used.access);
@@ -135,21 +153,29 @@ fn grants(uses: &[(&Use, usize)], separator: char, is_general: bool) -> Vec<Prop
             let entry = one_by_one.entry((used.name.clone(), team.clone())).or_default();
             entry.0.insert(used.access);
             entry.1 += count;
+            entry.2 |= !is_own(used);
         }
     }
     let mut grants: Vec<ProposedGrant> = Vec::new();
     if by_pattern.uses > 0 {
         grants.push(by_pattern);
     }
-    for ((names, team), (access, uses)) in one_by_one {
-        match grants.iter_mut().find(|grant| grant.names == names && grant.access == access && !grant.teams.is_empty())
-        {
-            Some(grant) => {
-                grant.teams.insert(team);
-                grant.uses += uses;
-            }
-            None => grants.push(ProposedGrant { names, access, teams: BTreeSet::from([team]), uses }),
+    for ((names, team), (access, uses, is_outside)) in one_by_one {
+        let known =
+            grants.iter().position(|grant| grant.names == names && grant.access == access && !grant.teams.is_empty());
+        let nth = known.unwrap_or_else(|| {
+            let segments: BTreeSet<&str> = names.split(separator).collect();
+            let speaks_of = teams.iter().filter(|team| segments.contains(team.as_str())).cloned().collect();
+            let (teams, outside) = (BTreeSet::new(), BTreeSet::new());
+            grants.push(ProposedGrant { names, access, teams, outside, speaks_of, uses: 0 });
+            grants.len() - 1
+        });
+        let grant = &mut grants[nth];
+        grant.uses += uses;
+        if is_outside {
+            grant.outside.insert(team.clone());
         }
+        grant.teams.insert(team);
     }
     grants
 }

@@ -82,6 +82,10 @@ struct ProposedGrant {
     access: BTreeSet<&'static str>,
     /// Empty = every team.
     teams: BTreeSet<String>,
+    /// Those of `teams` for whom the name does not lie below a prefix of their own.
+    outside: BTreeSet<String>,
+    /// Other teams that the name speaks of.
+    speaks_of: BTreeSet<String>,
     /// Objects that ask for such a name.
     uses: usize,
 }

@@ -80,13 +80,25 @@ fn grant(grant: &ProposedGrant) -> Value {
     value
 }
 
+/// What to ask about a grant that gives a team a name which is not its own by its form.
+fn question(grant: &ProposedGrant) -> String {
+    if grant.outside.is_empty() {
+        return String::new();
+    }
+    let list = |teams: &mut dyn Iterator<Item = &String>| teams.map(String::as_str).collect::<Vec<_>>().join(", ");
+    let teams = list(&mut grant.outside.iter());
+    let others = list(&mut grant.speaks_of.difference(&grant.outside));
+    let whose = if others.is_empty() { String::new() } else { format!(", it speaks of {others}") };
+    format!("; QUESTION: this is outside of the own names of {teams}{whose}. Is it meant?")
+}
+
 /// The document as a text with comments.
 pub(super) fn text(draft: &Draft) -> String {
     let document = document(draft);
     let spec = &document["spec"];
     let mut text = String::from(
         "# Proposed by `keystile policy init` from what is there today. It says what is, not what should be:\n\
-         # read each grant as a question. `keystile policy show --resolved` prints what holds besides.\n\
+         # read each grant as a question, those with QUESTION first. `keystile policy show --resolved` prints what holds besides.\n\
          apiVersion: keystile.dev/v1alpha1\nkind: SecretPolicy\nmetadata: {name: default}\nspec:\n",
     );
     let line = |text: &mut String, indent: usize, field: &str, value: &Value| {
@@ -119,7 +131,7 @@ pub(super) fn text(draft: &Draft) -> String {
         let _ = writeln!(text, "  - {provider}: {}\n    grants:", flow(&value[*provider]));
         for proposed in &entry.grants {
             let uses = if proposed.uses == 1 { "1 use".to_owned() } else { format!("{} uses", proposed.uses) };
-            let _ = writeln!(text, "    - {}   # {uses}", flow(&grant(proposed)));
+            let _ = writeln!(text, "    - {}   # {uses}{}", flow(&grant(proposed)), question(proposed));
         }
     }
     if let Some(stores) = spec["stores"].as_object() {

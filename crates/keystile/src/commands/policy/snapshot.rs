@@ -23,6 +23,14 @@ pub(super) fn run(args: &SnapshotArgs) -> anyhow::Result<Exit> {
         return Err(UsageError(format!("{}{place}: {}", gap.file, gap.message)).into());
     }
     let mut items: Vec<Value> = files.documents.iter().filter_map(|document| kept(&document.value)).collect();
+    if files.documents.is_empty() {
+        let from: Vec<String> = from.iter().map(|path| path.display().to_string()).collect();
+        let from = if from == ["-"] { "standard input".to_owned() } else { from.join(", ") };
+        return Err(UsageError(format!(
+            "{from}: it is empty, there is no object in it; hand over what `kubectl get -A -o json` prints"
+        ))
+        .into());
+    }
     if items.is_empty() {
         return Err(UsageError(
             "there is nothing in it that a policy looks at; hand over what `kubectl get -A -o json` prints".to_owned(),

@@ -182,3 +182,77 @@ fn a_staged_object_that_is_cut_off_ends_the_scan_with_its_name() {
         }
     }
 }
+
+/// The same for all that `--compat=strict` reads, and for configuration from a commit: nothing goes on for ever, the
+/// object is named, and what is readable is scanned.
+#[test]
+fn a_history_object_that_is_cut_off_ends_a_strict_scan_with_its_name() {
+    let history = &["scan", "--compat=strict", "--history-only", "--format=json"][..];
+    let range = &["scan", "--compat=strict", "--range=first..HEAD", "--format=json"][..];
+    for revision in ["HEAD~:other.txt", "HEAD:dir/more.txt", "HEAD:dir", "HEAD^{tree}", "HEAD~^{tree}", "HEAD~", "tag"]
+    {
+        let repository = TestRepository::new();
+        repository.commit_file("first.txt", "first\n", "first");
+        repository.git(&["branch", "first"]);
+        repository.commit_file("leak.txt", github_token(1), "leak");
+        repository.git(&["branch", "leak"]);
+        repository.commit_file("other.txt", "some other content\n".repeat(50), "other");
+        repository.commit_file("dir/more.txt", "more content\n".repeat(50), "more");
+        repository.git(&["tag", "-a", "-m", "a tag", "tag"]);
+        let id = repository.git(&["rev-parse", revision]);
+        let path = loose(&repository, revision);
+        let whole = fs::read(&path).unwrap();
+        for len in [1, whole.len() / 2, whole.len() - 1] {
+            overwrite(&path, &whole[..len]);
+            for arguments in [history, range] {
+                let case = format!("{revision} {len} {arguments:?}");
+                let is_range = arguments == range;
+                let expected = match (revision, is_range) {
+                    // No part of a range.
+                    ("tag", true) => (1, false, true),
+                    // The range leads to what is before the broken commit through it alone.
+                    ("HEAD~", true) => (3, true, false),
+                    _ => (1, true, true),
+                };
+                let run = keystile(repository.path(), arguments).expect(expected.0);
+                let report = run.json();
+                assert_eq!(gaps(&report).contains_key("corrupt_object"), expected.1, "{case}: {}", report["coverage"]);
+                assert_eq!(run.text().contains(&id), expected.1, "{case}: {}", report["coverage"]["gaps"]);
+                let leaks = places(&report).iter().filter(|place| place.starts_with("commit leak.txt:1:1")).count();
+                assert_eq!(leaks > 0, expected.2, "{case}: {:?}", places(&report));
+                let ignore = repository.beside("ignore");
+                if let Some(fingerprint) = report["findings"][0]["fingerprint"].as_str() {
+                    fs::write(&ignore, format!("{fingerprint} # reason: only the gap is of interest here\n")).unwrap();
+                    let flag = format!("--ignore-file={}", ignore.display());
+                    let status = if expected.1 { 3 } else { 0 };
+                    keystile(repository.path(), [arguments, &[flag.as_str()]].concat()).expect(status);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn attributes_and_configuration_that_are_cut_off_end_a_scan() {
+    let repository = repository();
+    repository.commit_file(".gitattributes", "*.png diff\n", "attributes");
+    repository.commit_file(".keystile/scan.toml", "[extend]\nuseDefault = true\n", "configuration");
+    let id = |revision: &str| repository.git(&["rev-parse", revision]);
+    let strict = &["scan", "--compat=strict", "--history-only", "--format=json"][..];
+    let from_commit = &["scan", "--range=HEAD~..HEAD", "--config-from=HEAD", "--format=json"][..];
+    let range = &["scan", "--range=HEAD~..HEAD", "--compat=strict", "--format=json"][..];
+    for (revision, arguments, status, named) in [
+        (":.gitattributes", strict, 1, id(":.gitattributes")),
+        ("HEAD:.keystile/scan.toml", from_commit, 2, ".keystile/scan.toml".to_owned()),
+        ("HEAD:.keystile", from_commit, 2, id("HEAD")),
+        ("HEAD", range, 2, id("HEAD")),
+    ] {
+        let path = loose(&repository, revision);
+        let whole = fs::read(&path).unwrap();
+        fs::remove_file(repository.path().join(".gitattributes")).ok();
+        overwrite(&path, &whole[..whole.len() / 2]);
+        let run = keystile(repository.path(), arguments).expect(status);
+        assert!(format!("{}{}", run.text(), run.stderr).contains(&named), "{revision}: {}{}", run.text(), run.stderr);
+        overwrite(&path, &whole);
+    }
+}

@@ -158,6 +158,11 @@ impl<'a, 'r> Comparison<'a, 'r> {
         }
     }
 
+    /// Counts paths that are compared by others.
+    pub(crate) fn count_paths(&mut self, count: usize) {
+        self.paths += count;
+    }
+
     /// Whether comparing ends here; then that is named.
     pub(crate) fn is_over_limit(&mut self, path: &BStr, depth: usize) -> bool {
         if depth > MAX_TREE_DEPTH {

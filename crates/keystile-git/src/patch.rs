@@ -6,21 +6,28 @@
 //! changes left out, files left out that are binary by their content or by the attribute `diff`. Each hunk's
 //! added lines are scanned on their own. It is slower than [`crate::history`] and sees less; nothing but
 //! strict mode should want it.
+//!
+//! Commits, trees and blobs are read by keystile itself; libgit2 knows the attributes and makes the hunks.
 
-use std::collections::HashSet;
+mod commits;
+mod files;
+
 use std::sync::Arc;
 
 use bstr::{BString, ByteSlice as _};
-use git2::{AttrCheckFlags, AttrValue, Delta, DiffOptions, FileMode, Oid, Patch, Sort};
+use git2::{AttrCheckFlags, AttrValue, DiffOptions, FileMode, Oid, Patch};
 use keystile_scan::{CommitInfo, ContentScan, Match, Occurrence, OccurrencePlace, Scratch};
 use rayon::prelude::*;
 
 use crate::SourceReport;
 use crate::coverage::{Coverage, GapKind, SkipReason};
 use crate::error::Error;
+use crate::graph::commit_info;
 use crate::inspect::{Inspection, Inspector};
-use crate::object::ObjectId;
+use crate::object::{Kind, ObjectId};
 use crate::progress::Progress;
+use crate::range::{RangeSpec, revision};
+use crate::reader::{Commit, ObjectReader, Unread};
 use crate::rename::{self, File};
 use crate::repository::{Head, Repository};
 
@@ -36,21 +43,24 @@ pub fn scan_history(
     inspector: &Inspector,
     progress: &Progress,
 ) -> Result<SourceReport, Error> {
-    let opened = open(repository)?;
-    let mut walk = opened.revwalk().map_err(failed("the history"))?;
-    walk.set_sorting(Sort::TIME).map_err(failed("the history"))?;
+    open(repository)?;
+    let reader = ObjectReader::new(repository);
     let mut report = SourceReport::default();
+    let mut tips = Vec::new();
     for (name, target) in roots(repository, &mut report.coverage) {
-        if let Err(error) = walk.push(git_oid(&target)) {
-            // A reference to a tree or blob is none of `git log`'s business; a broken one is a gap.
-            if opened.find_object(git_oid(&target), None).is_err() {
-                let detail = format!("leads to {target}, which can't be read: {}", error.message());
+        match commits::peel(&reader, target) {
+            Ok(commit) => tips.extend(commit),
+            Err((_, Unread::Missing)) => {
+                let detail = format!("leads to {target}, which is not there");
                 report.coverage.gap(GapKind::BrokenReference, name, detail);
+            }
+            Err((id, why @ Unread::Corrupt(_))) => {
+                reader.gap(&mut report.coverage, &id, &format!("what {name} leads to"), &why);
             }
         }
     }
-    let commits = collect(walk, repository, &mut report.coverage);
-    scan_commits(repository, inspector, &commits, TypeChanges::LeftOut, report, progress)
+    let commits = commits::walk(&reader, &tips, &[], &mut report.coverage);
+    scan_commits(&reader, inspector, &commits, TypeChanges::LeftOut, report, progress)
 }
 
 /// What `git log --all` starts from: the references, and HEAD in each work tree.
@@ -74,30 +84,6 @@ fn roots(repository: &Repository, coverage: &mut Coverage) -> Vec<(String, Objec
     roots
 }
 
-/// The commits of a walk, up to where it can't go on.
-fn collect(walk: git2::Revwalk<'_>, repository: &Repository, coverage: &mut Coverage) -> Vec<Oid> {
-    let mut commits = Vec::new();
-    for commit in walk {
-        match commit {
-            Ok(commit) => commits.push(commit),
-            Err(error) => {
-                let detail =
-                    format!("a commit can't be read, and those behind it are not scanned: {}", error.message());
-                coverage.gap(gap_kind(&error), "the history", detail);
-                break;
-            }
-        }
-    }
-    let shallow: HashSet<Oid> = repository.shallow().iter().map(|end| git_oid(end)).collect();
-    let boundary = commits.iter().filter(|commit| shallow.contains(*commit));
-    if let Some(first) = boundary.min() {
-        let detail = "history ends at this commit (and maybe at others), since the clone is shallow; \
-                      `git fetch --unshallow` gets the rest, in a CI checkout the depth 0";
-        coverage.gap(GapKind::ShallowBoundary, first.to_string(), detail);
-    }
-    commits
-}
-
 /// Scans the patches of the commits of `BASE..HEAD`.
 ///
 /// # Errors
@@ -108,14 +94,15 @@ pub fn scan_range(
     range: &str,
     progress: &Progress,
 ) -> Result<SourceReport, Error> {
-    let opened = open(repository)?;
-    let mut walk = opened.revwalk().map_err(failed("the history"))?;
-    walk.push_range(range)
-        .map_err(|error| Error::Usage(format!("the range {range} can't be resolved: {}", error.message())))?;
+    open(repository)?;
+    let reader = ObjectReader::new(repository);
+    let spec = RangeSpec::parse(range)?;
+    let base = revision::resolve(&reader, &spec.base, revision::Side::Base)?;
+    let head = revision::resolve(&reader, &spec.head, revision::Side::Head)?;
     let mut report = SourceReport::default();
-    let commits = collect(walk, repository, &mut report.coverage);
+    let commits = commits::walk(&reader, &[head], &[base], &mut report.coverage);
     // For a range, gitleaks leaves the choice of diffs to git.
-    scan_commits(repository, inspector, &commits, TypeChanges::Scanned, report, progress)
+    scan_commits(&reader, inspector, &commits, TypeChanges::Scanned, report, progress)
 }
 
 /// What becomes of a file that becomes a link, or the other way.
@@ -144,34 +131,64 @@ fn git_oid(id: &gix_hash::oid) -> Oid {
     Oid::from_bytes(id.as_bytes()).expect("SHA-1 ids are 20 bytes, and libgit2 opened the repository")
 }
 
-fn failed(what: &str) -> impl FnOnce(git2::Error) -> Error {
-    let what = what.to_owned();
-    move |source| Error::Git { what, source }
+fn object_id(id: Oid) -> ObjectId {
+    ObjectId::try_from(id.as_bytes()).expect("ids of libgit2 are those of SHA-1")
+}
+
+/// Whether libgit2 can read the attributes that are in the index; that it can't is a gap.
+fn attributes_are_readable(reader: &ObjectReader<'_>, coverage: &mut Coverage) -> Result<bool, Error> {
+    let index = match open(reader.repository())?.index() {
+        Ok(index) => index,
+        Err(error) => {
+            let detail = format!("attributes were taken from the work tree alone: {}", error.message());
+            coverage.gap(GapKind::CorruptIndex, "the index", detail);
+            return Ok(false);
+        }
+    };
+    let mut readable = true;
+    for entry in index.iter() {
+        let name = entry.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        if name == b".gitattributes" {
+            let id = object_id(entry.id);
+            if let Err(why) = reader.read(&id, Kind::Blob) {
+                let place = format!("{} in the index, whose attributes do not count", entry.path.as_bstr());
+                reader.gap(coverage, &id, &place, &why);
+                readable = false;
+            }
+        }
+    }
+    Ok(readable)
 }
 
 fn scan_commits(
-    repository: &Repository,
+    reader: &ObjectReader<'_>,
     inspector: &Inspector,
-    commits: &[Oid],
+    commits: &[ObjectId],
     type_changes: TypeChanges,
     mut report: SourceReport,
     progress: &Progress,
 ) -> Result<SourceReport, Error> {
     progress.begin("reading patches", commits.len() as u64);
     report.coverage.notes.push("read as patches: a blob counts once for each change that makes it".to_owned());
-    let worker = || -> Result<_, Error> { Ok((open(repository)?, inspector.scanner.scratch())) };
+    let with_index = attributes_are_readable(reader, &mut report.coverage)?;
+    let worker = || -> Result<_, Error> {
+        let attributes = open(reader.repository())?;
+        if !with_index {
+            git2::Index::new()
+                .and_then(|mut empty| attributes.set_index(&mut empty))
+                .map_err(|source| Error::Git { what: "the attributes".to_owned(), source })?;
+        }
+        Ok((attributes, inspector.scanner.scratch()))
+    };
     let reports: Result<Vec<_>, Error> = commits
         .par_chunks(64)
         .map_init(worker, |worker, chunk| {
-            let (opened, scratch) = worker.as_mut().map_err(|error| Error::Usage(error.to_string()))?;
+            let (attributes, scratch) = worker.as_mut().map_err(|error| Error::Usage(error.to_string()))?;
             let mut report = SourceReport::default();
-            for &commit in chunk {
+            for commit in chunk {
                 let mut patch =
-                    CommitPatch { repository: opened, inspector, type_changes, scratch, report: &mut report };
-                if let Err(error) = patch.scan(commit) {
-                    let detail = format!("its patch can't be made: {}", error.message());
-                    report.coverage.gap(gap_kind(&error), commit.to_string(), detail);
-                }
+                    CommitPatch { reader, attributes, inspector, type_changes, scratch, report: &mut report };
+                patch.scan(commit);
                 progress.advance(1);
             }
             Ok(report)
@@ -184,8 +201,9 @@ fn scan_commits(
 }
 
 /// One commit's patch.
-struct CommitPatch<'a> {
-    repository: &'a git2::Repository,
+struct CommitPatch<'a, 'r> {
+    reader: &'a ObjectReader<'r>,
+    attributes: &'a git2::Repository,
     inspector: &'a Inspector,
     type_changes: TypeChanges,
     scratch: &'a mut Scratch,
@@ -198,47 +216,53 @@ struct Change {
     new: File,
 }
 
-impl CommitPatch<'_> {
-    fn scan(&mut self, id: Oid) -> Result<(), git2::Error> {
-        let commit = self.repository.find_commit(id)?;
+impl CommitPatch<'_, '_> {
+    fn scan(&mut self, id: &ObjectId) {
+        let commit = match self.reader.commit(id) {
+            Ok(commit) => commit,
+            Err(why) => return self.reader.gap(&mut self.report.coverage, id, "a commit", &why),
+        };
         self.report.coverage.commits += 1;
-        if commit.parent_count() > 1 {
-            return Ok(());
+        let parents = commits::parents(self.reader, id, &commit);
+        if parents.len() > 1 {
+            return;
         }
-        let info = Arc::new(commit_info(&commit));
-        for change in self.changes(&commit)? {
+        let info = Arc::new(commit_info(id, &commit.data));
+        for change in self.changes(id, &commit, parents.first()) {
             if let Err(error) = self.scan_change(&change, &info) {
                 let what = format!("{id}:{}", change.new.path.as_bstr());
-                self.report.coverage.gap(gap_kind(&error), what, format!("can't be read: {}", error.message()));
+                let detail = format!("its patch can't be made: {}", error.message());
+                self.report.coverage.gap(GapKind::Unsupported, what, detail);
             }
         }
-        Ok(())
     }
 
     /// What `git log` shows of a commit.
-    fn changes(&mut self, commit: &git2::Commit<'_>) -> Result<Vec<Change>, git2::Error> {
-        let parent = commit.parents().next().map(|parent| parent.tree()).transpose()?;
-        let mut options = DiffOptions::new();
-        options.include_typechange(true);
-        let diff = self.repository.diff_tree_to_tree(parent.as_ref(), Some(&commit.tree()?), Some(&mut options))?;
-        let (mut changes, mut deleted, mut created) = (Vec::new(), Vec::new(), Vec::new());
-        for delta in diff.deltas() {
-            let (old, new) = (file(&delta.old_file()), file(&delta.new_file()));
-            match delta.status() {
-                Delta::Added => created.push(new),
-                Delta::Typechange if self.type_changes == TypeChanges::Scanned => {
-                    changes.push(Change { old: None, new });
-                }
-                Delta::Deleted => deleted.push(old),
-                // A change of the mode alone has no hunks.
-                Delta::Modified if old.id != new.id => changes.push(Change { old: Some(old), new }),
-                _ => {}
+    fn changes(&mut self, id: &ObjectId, commit: &Commit, parent: Option<&ObjectId>) -> Vec<Change> {
+        let reader = self.reader;
+        let coverage = &mut self.report.coverage;
+        let old = match parent.map(|parent| (parent, reader.commit(parent))) {
+            Some((_, Ok(parent))) => Some(parent.tree),
+            Some((parent, Err(why))) => {
+                reader.gap(coverage, parent, &format!("the parent of {id}, whose patch is not scanned"), &why);
+                return Vec::new();
             }
+            None => None,
+        };
+        let differences = files::compare(reader, old, commit.tree, coverage);
+        let mut changes: Vec<Change> =
+            differences.modified.into_iter().map(|(old, new)| Change { old: Some(old), new }).collect();
+        if self.type_changes == TypeChanges::Scanned {
+            changes.extend(differences.retyped.into_iter().map(|new| Change { old: None, new }));
         }
-        let read = |id| self.repository.find_blob(id).map(|blob| blob.content().to_vec());
-        let sources = rename::find(&deleted, &created, read).unwrap_or_else(|error| {
-            let detail = format!("renames can't be told from new files: {}", error.message());
-            self.report.coverage.gap(gap_kind(&error), commit.id().to_string(), detail);
+        let (deleted, created) = (differences.deleted, differences.created);
+        let read = |blob: Oid| {
+            let blob = object_id(blob);
+            reader.read(&blob, Kind::Blob).map_err(|why| (blob, why))
+        };
+        let sources = rename::find(&deleted, &created, read).unwrap_or_else(|(blob, why)| {
+            let place = format!("needed to tell renames from new files in {id}");
+            reader.gap(coverage, &blob, &place, &why);
             vec![None; created.len()]
         });
         for (new, source) in created.into_iter().zip(sources) {
@@ -247,14 +271,15 @@ impl CommitPatch<'_> {
                 changes.push(Change { old, new });
             }
         }
-        Ok(changes)
+        changes
     }
 
     fn scan_change(&mut self, change: &Change, commit: &Arc<CommitInfo>) -> Result<(), git2::Error> {
         self.report.coverage.blobs += 1;
         let path: BString = change.new.path.clone().into();
-        let new = self.content(&change.new)?;
-        let old = change.old.as_ref().map(|old| self.content(old)).transpose()?;
+        let Some(new) = self.content(&change.new, commit) else { return Ok(()) };
+        // Without what was there before, all of it counts as added.
+        let old = change.old.as_ref().and_then(|old| self.content(old, commit));
         if self.inspector.scanner.excuses_path(path.as_bstr()) {
             let name = format!("{}:{path}", commit.id);
             self.report.coverage.skip(SkipReason::AllowlistedPath, name, new.len() as u64);
@@ -296,17 +321,26 @@ impl CommitPatch<'_> {
         Ok(())
     }
 
-    fn content(&self, file: &File) -> Result<Vec<u8>, git2::Error> {
+    /// A file's content; `None` if it can't be read, which is a gap.
+    fn content(&mut self, file: &File, commit: &CommitInfo) -> Option<Vec<u8>> {
         if file.mode == FileMode::Commit {
-            return Ok(format!("Subproject commit {}\n", file.id).into_bytes());
+            return Some(format!("Subproject commit {}\n", file.id).into_bytes());
         }
-        Ok(self.repository.find_blob(file.id)?.content().to_vec())
+        let id = object_id(file.id);
+        match self.reader.read(&id, Kind::Blob) {
+            Ok(content) => Some(content),
+            Err(why) => {
+                let place = format!("{} in the patch of commit {}", file.path.as_bstr(), commit.id);
+                self.reader.gap(&mut self.report.coverage, &id, &place, &why);
+                None
+            }
+        }
     }
 
     /// Whether git shows no lines of a file, by its attribute `diff` or by its content.
     fn is_binary(&self, file: &File, content: &[u8]) -> Result<bool, git2::Error> {
         let path = file.path.to_path_lossy();
-        let value = self.repository.get_attr_bytes(&path, "diff", AttrCheckFlags::FILE_THEN_INDEX)?;
+        let value = self.attributes.get_attr_bytes(&path, "diff", AttrCheckFlags::FILE_THEN_INDEX)?;
         Ok(match AttrValue::from_bytes(value) {
             AttrValue::True => false,
             AttrValue::False => true,
@@ -346,14 +380,6 @@ impl CommitPatch<'_> {
     }
 }
 
-fn file(file: &git2::DiffFile<'_>) -> File {
-    File { path: file.path_bytes().unwrap_or_default().to_vec(), id: file.id(), mode: file.mode() }
-}
-
-fn gap_kind(error: &git2::Error) -> GapKind {
-    if error.code() == git2::ErrorCode::NotFound { GapKind::MissingObject } else { GapKind::CorruptObject }
-}
-
 /// git's own test for binary content: a NUL among the first 8000 bytes (`xdiff-interface.c`).
 pub(crate) fn has_nul(content: &[u8]) -> bool {
     memchr::memchr(0, &content[..content.len().min(8000)]).is_some()
@@ -379,16 +405,4 @@ fn moved_down(found: &Match, lines: u32) -> Match {
         *required = moved_down(required, lines);
     }
     moved
-}
-
-fn commit_info(commit: &git2::Commit<'_>) -> CommitInfo {
-    let author = commit.author();
-    CommitInfo {
-        id: commit.id().to_string(),
-        author_name: author.name_bytes().to_str_lossy().into_owned(),
-        author_email: author.email_bytes().to_str_lossy().into_owned(),
-        author_seconds: author.when().seconds(),
-        author_offset_minutes: author.when().offset_minutes(),
-        message: commit.message_bytes().to_str_lossy().into_owned(),
-    }
 }

@@ -4,6 +4,11 @@
 //! the manager's request ids; no value, no digest of one. Losing it loses no safety: what was done can be told
 //! from the secret's versions, because the token is derived.
 
+mod reader;
+mod writer;
+
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use keystile_inventory::{SecretArn, VersionId};
 use serde::{Deserialize, Serialize};
@@ -11,8 +16,23 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::Outcome;
 use crate::token::Token;
 
+pub use reader::{History, Journal};
+pub use writer::{JournalWriter, Sink};
+
 /// Version of the journal's format.
 pub const FORMAT: &str = "keystile.dev/rotation-journal/v1";
+
+/// A journal that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("journal {}{}: {what}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
+pub struct JournalError {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1, where it is one.
+    pub line: Option<u64>,
+    /// What is wrong, with the cure.
+    pub what: String,
+}
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

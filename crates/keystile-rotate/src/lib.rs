@@ -17,6 +17,7 @@ pub mod leak;
 pub mod outcome;
 pub mod plan;
 pub mod planner;
+pub mod run;
 pub mod search;
 pub mod strategy;
 pub mod token;

@@ -43,6 +43,8 @@ pub struct Policy {
     pub stores: StoreSettings,
     /// Kinds of generators that may be used and made.
     pub generators: ByEnv<Vec<String>>,
+    /// Kinds besides Secret that an ExternalSecret may write: `ConfigMap`, `Certificate.cert-manager.io`.
+    pub targets: ByEnv<Vec<String>>,
     /// Service accounts (`namespace/name`) that may write the status of PushSecrets.
     pub status_writers: ByEnv<Vec<String>>,
     /// What KMS keys may be used.

@@ -116,6 +116,7 @@ mod store_session_tag_forged;
 mod store_static_credentials;
 mod store_unbounded;
 mod tag_missing;
+mod target_not_listed;
 mod version_pinned;
 
 use crate::context::Context;
@@ -233,6 +234,7 @@ pub use store_session_tag_forged::STORE_SESSION_TAG_FORGED;
 pub use store_static_credentials::STORE_STATIC_CREDENTIALS;
 pub use store_unbounded::STORE_UNBOUNDED;
 pub use tag_missing::TAG_MISSING;
+pub use target_not_listed::TARGET_NOT_LISTED;
 pub use version_pinned::VERSION_PINNED;
 
 /// A rule.
@@ -388,6 +390,7 @@ pub static RULES: &[&Rule] = &[
     &STORE_STATIC_CREDENTIALS,
     &STORE_UNBOUNDED,
     &TAG_MISSING,
+    &TARGET_NOT_LISTED,
     &VERSION_PINNED,
 ];
 

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::refresh::{Refresh, SyncWindows, go_duration};
+use super::refresh::{Manifest, Refresh, SyncWindows, go_duration};
 use super::store::StoreKind;
 use super::{Fault, Subject};
 use crate::field_path::Path;
@@ -122,8 +122,14 @@ pub fn read_external_secret_spec<'o>(spec: Option<&'o Value>, base: &Path<'o>, s
         Some(store) => reader.store_ref(store, base.field("secretStoreRef")),
         None => StoreTarget::Missing,
     };
-    let mut found =
-        Refresh { path: base.clone(), policy: None, interval: None, is_target_immutable: false, windows: None };
+    let mut found = Refresh {
+        path: base.clone(),
+        policy: None,
+        interval: None,
+        is_target_immutable: false,
+        manifest: None,
+        windows: None,
+    };
     for (field, value) in spec {
         let path = base.field(field);
         match field.as_str() {
@@ -147,8 +153,21 @@ pub fn read_external_secret_spec<'o>(spec: Option<&'o Value>, base: &Path<'o>, s
                 }
             }
             "target" => {
-                let immutable = reader.map(value, &path).and_then(|target| target.get("immutable"));
+                let Some(target) = reader.map(value, &path) else { continue };
+                let immutable = target.get("immutable");
                 found.is_target_immutable = immutable.is_some_and(|value| reader.flag(value, &path.field("immutable")));
+                if let Some(manifest) = target.get("manifest") {
+                    let path = path.field("manifest");
+                    found.manifest = reader.map(manifest, &path).map(|manifest| {
+                        let mut word = |field| {
+                            manifest
+                                .get(field)
+                                .and_then(|value| reader.text_of(value, &path, field))
+                                .unwrap_or_default()
+                        };
+                        Manifest { api_version: word("apiVersion"), kind: word("kind") }
+                    });
+                }
             }
             "syncWindows" => found.windows = reader.sync_windows(value, &path),
             _ => {}

@@ -18,8 +18,19 @@ pub struct Refresh<'o> {
     pub interval: Option<&'o str>,
     /// `target.immutable`.
     pub is_target_immutable: bool,
+    /// `target.manifest`: what is written instead of a Secret.
+    pub manifest: Option<Manifest<'o>>,
     /// `syncWindows`.
     pub windows: Option<SyncWindows<'o>>,
+}
+
+/// The kind of object that the operator writes, where it is started with `--unsafe-allow-generic-targets`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Manifest<'o> {
+    /// `apiVersion`; empty where it is missing.
+    pub api_version: &'o str,
+    /// `kind`; empty where it is missing.
+    pub kind: &'o str,
 }
 
 impl Refresh<'_> {

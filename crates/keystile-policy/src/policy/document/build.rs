@@ -40,6 +40,7 @@ pub(super) fn policy(reader: &mut Reader, document: &Value, now: Timestamp, expi
     policy.providers = grants::providers(reader, &spec, &policy.binding);
     policy.stores = stores(reader, &spec);
     policy.generators = reader.list_by_env(&spec, "generators", |_, _, kind| Some(kind));
+    policy.targets = reader.list_by_env(&spec, "targets", |_, _, kind| Some(kind));
     let push = reader.object_in(&spec, "push");
     policy.status_writers = reader.list_by_env(&push, "statusWriters", |_, _, writer| Some(writer));
     policy.kms = kms(reader, &spec);

@@ -106,6 +106,12 @@ pub static SPEC: &[Field] = &[
     ),
     field("stores", Object(STORES), Nothing("see below"), "what stores may use; Vault Agent annotations too"),
     field("generators", ListByEnv(Syntax::GeneratorKind), Is("[]"), "kinds of generators that may be used and made"),
+    field(
+        "targets",
+        ListByEnv(Syntax::Text),
+        Is("[]"),
+        "kinds besides Secret that an ExternalSecret may write, with the group where they have one (Certificate.cert-manager.io)",
+    ),
     field("push", Object(PUSH), Nothing("see below"), "what PushSecrets may"),
     field(
         "kms",

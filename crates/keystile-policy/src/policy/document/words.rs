@@ -93,5 +93,6 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("rotation", "rotation that is missing, off or too slow"),
     ("store", "stores that reach further than their namespace"),
     ("tag", "tags that are missing"),
+    ("target", "objects other than Secrets that the operator would write"),
     ("version", "pinned versions and stages"),
 ];

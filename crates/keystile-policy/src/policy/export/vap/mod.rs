@@ -615,6 +615,7 @@ impl Writer<'_> {
                 .to_owned(),
         ];
         left_out.push("what a ClusterGenerator holds".to_owned());
+        left_out.push("targets that are no Secret".to_owned());
         match self.stores {
             [] => left_out.push("keys and versions: no --store is vouched for".to_owned()),
             _ => {

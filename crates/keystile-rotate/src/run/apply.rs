@@ -40,6 +40,15 @@ pub struct RunReport {
     pub stopped: Option<String>,
 }
 
+/// What is done with the items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Carry them out.
+    Apply,
+    /// Take back what is half done.
+    Abort,
+}
+
 /// A manager that the run has a connection to.
 #[derive(Clone)]
 pub struct Connected<'a> {
@@ -107,12 +116,25 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// The journal can't be written before anything was done.
-    pub fn apply(mut self, plan: &RotationPlan, chosen: &[u32]) -> Result<RunReport, JournalError> {
+    pub fn apply(self, plan: &RotationPlan, chosen: &[u32]) -> Result<RunReport, JournalError> {
+        self.each(plan, chosen, Work::Apply)
+    }
+
+    /// Takes back what earlier runs stored and did not make current ([`Action::Generate`]): the label of the new
+    /// version is removed, the current value is not touched. What a rotation function makes is left to it.
+    ///
+    /// # Errors
+    /// The journal can't be written before anything was done.
+    pub fn abort(self, plan: &RotationPlan, chosen: &[u32]) -> Result<RunReport, JournalError> {
+        self.each(plan, chosen, Work::Abort)
+    }
+
+    fn each(mut self, plan: &RotationPlan, chosen: &[u32], work: Work) -> Result<RunReport, JournalError> {
         let begin = Event::Begin { format: FORMAT.to_owned(), plan: plan.digest(), items: chosen.to_vec() };
         self.journal.append(self.clock.now(), begin)?;
         let mut results = Vec::new();
         for item in plan.items.iter().filter(|item| chosen.contains(&item.number)) {
-            let result = self.item(item);
+            let result = self.item(item, work);
             self.count(item, &result);
             self.note(Event::Ended {
                 item: result.item,
@@ -126,7 +148,7 @@ impl<'a> Run<'a> {
         Ok(RunReport { results, stopped: self.stopped })
     }
 
-    fn item(&mut self, item: &PlanItem) -> ItemResult {
+    fn item(&mut self, item: &PlanItem, work: Work) -> ItemResult {
         let end = |outcome, why: &str| ItemResult {
             item: item.number,
             outcome,
@@ -149,7 +171,7 @@ impl<'a> Run<'a> {
             return end(Outcome::NotStarted, &format!("the run was stopped before: {why}"));
         }
         match self.manager(held) {
-            Ok(backend) => ItemRun::new(self, backend, item, held).run(),
+            Ok(backend) => ItemRun::new(self, backend, item, held).run(work),
             Err(why) => end(Outcome::ForeignAccount, &why),
         }
     }

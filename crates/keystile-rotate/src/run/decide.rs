@@ -115,6 +115,19 @@ pub fn is_overdue(history: &History, token: &Token, now: Timestamp, limit: std::
         .is_some_and(|first| std::time::Duration::try_from(now.duration_since(first)).is_ok_and(|age| age > limit))
 }
 
+/// The attempt whose value is stored and not current.
+pub(super) fn staged(held: &Held, record: &SecretRecord) -> Option<Attempt> {
+    (0..MOST_GENERATIONS)
+        .map(|generation| Attempt {
+            token: Token::derive(&held.arn, &held.version, Purpose::First, generation),
+            generation,
+        })
+        .find(|attempt| {
+            let version = attempt.token.version();
+            record.is_at(&version, &Stage::Pending) && !record.is_at(&version, &Stage::Current)
+        })
+}
+
 struct Seen<'a> {
     held: &'a Held,
     facts: &'a Facts<'a>,
@@ -214,7 +227,7 @@ impl Seen<'_> {
 
     fn generate(&self) -> Step {
         const FIRST: Purpose = Purpose::First;
-        let staged = self.ours_at(FIRST, &Stage::Pending).filter(|attempt| attempt.token.version() != *self.current);
+        let staged = staged(self.held, self.facts.record);
         if !self.leaked_is(&Stage::Current) {
             return staged.map_or_else(|| self.verify(self.current, FIRST), Step::Unstage);
         }

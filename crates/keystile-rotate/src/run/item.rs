@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use keystile_inventory::{CallError, CallErrorKind, SecretRecord, Stage, VersionId};
 use keystile_scan::SecretBytes;
 
-use super::apply::{ItemResult, Run};
-use super::decide::{Attempt, By, Facts, Step, decide, is_overdue};
+use super::apply::{ItemResult, Run, Work};
+use super::decide::{Attempt, By, Facts, Step, decide, is_overdue, staged};
 use super::generate;
 use super::limits::Patience;
 use super::verify::{Proof, verify};
 use crate::backend::{Accepted, SecretBackend};
 use crate::journal::{Call, Event};
 use crate::outcome::Outcome;
-use crate::plan::{Held, PlanItem};
+use crate::plan::{Action, Held, PlanItem};
 use crate::token::Token;
 
 /// Looks at a secret without our version in it before it is asked for again.
@@ -85,12 +85,38 @@ impl<'r, 'a> ItemRun<'r, 'a> {
         }
     }
 
-    pub(super) fn run(mut self) -> ItemResult {
+    pub(super) fn run(mut self, work: Work) -> ItemResult {
         loop {
-            if let Err(result) = self.step() {
+            let flow = match work {
+                Work::Apply => self.step(),
+                Work::Abort => self.abort_step(),
+            };
+            if let Err(result) = flow {
                 return *result;
             }
         }
+    }
+
+    /// Takes a staged value's label off.
+    fn abort_step(&mut self) -> Flow {
+        let record = match self.backend.describe(&self.held.arn) {
+            Ok(record) => record,
+            Err(error) => return self.try_again(&error),
+        };
+        self.tries = 0;
+        self.current = record.version_at(&Stage::Current).cloned();
+        let staged = (self.item.action == Action::Generate).then(|| staged(self.held, &record)).flatten();
+        if let Some(attempt) = staged {
+            return self
+                .change(Call::Unstage, &attempt, |backend, held| backend.unstage(&held.arn, &attempt.token.version()));
+        }
+        let leaked = &self.held.version;
+        Err(if record.is_at(leaked, &Stage::Current) {
+            self.end(Outcome::FailedLeakActive, vec![format!("nothing of ours is staged; {leaked} is still current")])
+        } else {
+            let why = format!("nothing of ours is staged; {leaked} is not current: apply the plan again for the proof");
+            self.end(Outcome::Unverified, vec![why])
+        })
     }
 
     fn end(&self, outcome: Outcome, proof: Vec<String>) -> Box<ItemResult> {

@@ -48,6 +48,10 @@ impl Transport {
     pub(crate) fn new(allow_private: bool) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Self::with_roots(allow_private, roots)
+    }
+
+    fn with_roots(allow_private: bool, roots: RootCertStore) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -156,4 +160,63 @@ async fn read(response: http::Response<Incoming>) -> Result<Response, Reason> {
         }
     }
     Ok(Response { status, retry_after, body: bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustls::ServerConfig;
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    /// Asks a server with a certificate for `name`, which is trusted or not, as `localhost`.
+    fn ask(name: &str, is_trusted: bool) -> Result<u16, Reason> {
+        let key = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
+        let mut roots = RootCertStore::empty();
+        if is_trusted {
+            roots.add(key.cert.der().clone()).expect("a certificate");
+        }
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.signing_key.serialize_der()));
+        let server = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the default versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![key.cert.der().clone()], private)
+            .expect("a pair");
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let port = listener.local_addr().expect("an address").port();
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                    let mut buffer = [0; 4096];
+                    let count = stream.read(&mut buffer).await.unwrap_or(0);
+                    assert!(buffer[..count].starts_with(b"GET /user HTTP/1.1\r\n"));
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await;
+                    let _ = stream.shutdown().await;
+                }
+            });
+            let transport = Transport::with_roots(true, roots);
+            let origin = Origin { is_tls: true, host: "localhost".to_owned(), port };
+            let request =
+                Request { method: "GET", target: "/user".to_owned(), headers: Vec::new(), body: Zeroizing::default() };
+            let answer = tokio::time::timeout(Duration::from_secs(10), transport.send(&origin, request)).await;
+            answer.expect("in time").map(|response| response.status)
+        })
+    }
+
+    #[test]
+    fn certificates_are_checked() {
+        assert_eq!(ask("localhost", true), Ok(200));
+        assert_eq!(ask("localhost", false), Err(Reason::Tls), "nobody vouches for it");
+        assert_eq!(ask("example.com", true), Err(Reason::Tls), "it is for another host");
+    }
 }

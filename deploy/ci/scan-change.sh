@@ -87,7 +87,18 @@ arguments+=(${further[@]+"${further[@]}"})
 [ "$path" = . ] || arguments+=("$path")
 
 status=0
-keystile "${arguments[@]}" || status=$?
+if [ -n "${GITHUB_ACTIONS:-}" ]; then
+    # Paths and messages of the change come into the log, where GitHub takes a line like `::error::…` for a command, on
+    # either stream: https://docs.github.com/actions/reference/workflow-commands-for-github-actions#stopping-and-starting-workflow-commands
+    # One stream, so that nothing overtakes the guard, which ends on a line of its own.
+    token=keystile-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+    [ "${#token}" -eq 41 ] || stop "there is no randomness in /dev/urandom"
+    echo "::stop-commands::$token"
+    keystile "${arguments[@]}" 2>&1 || status=$?
+    printf '\n::%s::\n' "$token"
+else
+    keystile "${arguments[@]}" || status=$?
+fi
 [ -z "$summary" ] || cat "$summary" >>"$KEYSTILE_SUMMARY"
 if [ -n "${KEYSTILE_OUTPUT:-}" ] && [ -n "${KEYSTILE_SARIF:-}" ] && [ -f "$KEYSTILE_SARIF" ]; then
     echo "sarif=$KEYSTILE_SARIF" >>"$KEYSTILE_OUTPUT"

@@ -104,6 +104,9 @@ impl Event {
         for (name, value) in step["env"].as_object().expect("variables") {
             command.env(name, self.expression(&action, value.as_str().expect("a text")));
         }
+        if let Some(value) = self.contexts.get("variable GITHUB_ACTIONS") {
+            command.env("GITHUB_ACTIONS", value);
+        }
         let run = finish(&mut command);
         let sarif = std::fs::read(self.checkout.join("keystile.sarif")).ok();
         Some(Ran {
@@ -164,6 +167,32 @@ fn a_token_fails_the_pull_request_and_is_reported() {
     for text in [ran.run.text(), ran.run.stderr, ran.summary, ran.sarif.unwrap().to_string()] {
         assert!(!text.contains(&token), "{text}");
     }
+}
+
+/// <https://docs.github.com/actions/reference/workflow-commands-for-github-actions#stopping-and-starting-workflow-commands>
+#[test]
+fn what_a_change_is_called_commands_nothing() {
+    let mut tokens = Vec::new();
+    for (args, status) in [("", 1), ("--no-such-flag ::error::usage", 2)] {
+        let name = "##[error]x ::error::y.txt";
+        let mut event = Event::pull_request(proposal(|repository| repository.write(name, github_token(1))));
+        event.set("variable GITHUB_ACTIONS", "true");
+        event.set("inputs.args", args);
+        let Some(ran) = event.expect(status) else { return };
+        let text = ran.run.text();
+        assert_eq!(
+            ran.run.stderr, "",
+            "streams are read side by side: what is on the other one may come before the guard"
+        );
+        let lines: Vec<&str> = text.lines().collect();
+        let token = lines[0].strip_prefix("::stop-commands::").expect("the guard comes first");
+        assert!(token.len() > 32 && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{token}");
+        assert_eq!(text.matches(token).count(), 2, "the change sees no token: {text}");
+        assert_eq!(lines.last(), Some(&format!("::{token}::").as_str()), "{text}");
+        assert!(text.contains("error"), "the guard has something to guard: {text}");
+        tokens.push(token.to_owned());
+    }
+    assert_ne!(tokens[0], tokens[1]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use crate::support::run::keystile_with_input;
-use crate::support::{github_token, keystile, places};
+use crate::support::{TestRepository, github_token, keystile, places};
 
 #[test]
 fn a_directory_is_scanned_as_it_lies() {
@@ -46,6 +46,39 @@ fn standard_input() {
     let run = keystile_with_input(folder.path(), &["scan", "-", "--format=json"], input.as_bytes()).expect(1);
     assert_eq!(places(&run.json()), ["standard_input :2:7"]);
     keystile_with_input(folder.path(), &["scan", "-"], b"nothing\n").expect(0);
+}
+
+/// `false | keystile scan -`: a pipe whose other end failed is empty, and so is what it left in a file.
+#[test]
+fn what_is_empty_was_not_scanned() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("d")).unwrap();
+    std::fs::write(folder.path().join("d/empty.txt"), "").unwrap();
+    let scan = |arguments: &[&str], input: &[u8]| keystile_with_input(folder.path(), arguments, input).expect(0);
+    for target in ["-", "d", "d/empty.txt"] {
+        let text = scan(&["scan", target], b"").text();
+        assert!(text.starts_with("Nothing was scanned: what was read is empty.\n"), "{target}: {text}");
+        assert!(text.contains("0: nothing was scanned, nothing found"), "{target}: {text}");
+        let report = scan(&["scan", target, "--format=json"], b"").json();
+        assert_eq!(report["coverage"]["scanned_anything"], false, "{target}");
+    }
+    let report = scan(&["scan", "-", "--format=json"], b"x").json();
+    assert_eq!(report["coverage"]["scanned_anything"], true);
+    // As in gitleaks, where this is no case of its own.
+    scan(&["stdin"], b"");
+}
+
+#[test]
+fn the_target_is_what_was_scanned() {
+    let repository = TestRepository::new();
+    repository.commit_file("a.txt", "one\n", "one");
+    for (arguments, target) in
+        [(&["scan"][..], "history, index and work tree of "), (&["scan", "--history-only"], "history of ")]
+    {
+        let text = keystile(repository.path(), arguments).expect(0).text();
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("target")).expect("a line").trim();
+        assert!(line.starts_with(target), "{arguments:?}: {line}");
+    }
 }
 
 #[test]

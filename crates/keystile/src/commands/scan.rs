@@ -224,7 +224,8 @@ fn report_target(target: &Target) -> report::Target {
     match target {
         Target::Repository { path, part, .. } => {
             let (kind, range) = match part {
-                Part::Everything { .. } | Part::History => (TargetKind::History, None),
+                Part::Everything { .. } => (TargetKind::History, None),
+                Part::History => (TargetKind::HistoryOnly, None),
                 Part::Range(range) => (TargetKind::Range, Some(range.clone())),
                 Part::Staged | Part::Unstaged => (TargetKind::Staged, None),
             };

@@ -173,6 +173,7 @@ impl Page<'_> {
         let range = view.target.range.as_deref().map(|range| format!(" {}", printable(range))).unwrap_or_default();
         let what = match view.target.kind {
             TargetKind::History => "history, index and work tree of",
+            TargetKind::HistoryOnly => "history of",
             TargetKind::Range => "range of",
             TargetKind::Staged => "staged change of",
             TargetKind::Directory => "files under",
@@ -336,6 +337,7 @@ pub(super) fn verdict(view: &View<'_>) -> String {
         0 if view.outcome == Outcome::Incomplete && !view.scanned_anything() => {
             "Nothing was scanned, because what is in scope could not be read.".to_owned()
         }
+        0 if view.read_only_empty() => "Nothing was scanned: what was read is empty.".to_owned(),
         0 if !view.scanned_anything() && view.left_out_everything() => {
             "Nothing was scanned: everything in scope was left out.".to_owned()
         }

@@ -136,6 +136,8 @@ pub struct Target {
 pub enum TargetKind {
     /// A repository's whole history, its index and its work tree.
     History,
+    /// A repository's whole history alone. The same name as [`Self::History`] in reports.
+    HistoryOnly,
     /// What a range of commits introduces.
     Range,
     /// The staged change.
@@ -151,7 +153,7 @@ impl TargetKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::History => "history",
+            Self::History | Self::HistoryOnly => "history",
             Self::Range => "range",
             Self::Staged => "staged",
             Self::Directory => "directory",

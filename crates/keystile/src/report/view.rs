@@ -256,12 +256,19 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Whether anything at all was scanned.
+    /// Whether anything at all was scanned: a pipe whose other end failed gives a file without a byte.
     #[must_use]
     pub fn scanned_anything(&self) -> bool {
         let coverage = &self.coverage;
-        coverage.blobs_scanned + coverage.files_scanned + coverage.messages_scanned + coverage.archive_entries_scanned
-            > 0
+        let bytes = coverage.blob_bytes_scanned + coverage.file_bytes_scanned;
+        // A rule can find a path, whatever the file holds.
+        bytes + coverage.messages_scanned + coverage.archive_entries_scanned > 0 || !self.findings.is_empty()
+    }
+
+    /// Whether all that was read is empty.
+    #[must_use]
+    pub fn read_only_empty(&self) -> bool {
+        !self.scanned_anything() && self.coverage.blobs_scanned + self.coverage.files_scanned > 0
     }
 
     /// Whether there was something in scope that was left out on purpose.

@@ -78,7 +78,9 @@ pub(crate) fn command(program: &str) -> Option<Command> {
         return None;
     };
     let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulator").join(program));
+    // A crate of the workspace may share these tests' servers: the project is then above its folder.
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("tests/emulator"));
+    command.arg(folders.into_iter().find(|folder| folder.is_dir()).expect("the project has it").join(program));
     // No cache of compiled files in the tree, no proxy between two programs of this machine.
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("NO_PROXY", "127.0.0.1");
     Some(command)

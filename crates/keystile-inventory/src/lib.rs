@@ -6,7 +6,11 @@
 
 pub mod aws;
 pub mod error;
+pub mod findings;
+pub mod listing;
 pub mod record;
 
 pub use error::{CallError, CallErrorKind};
+pub use findings::{InventoryFinding, findings};
+pub use listing::listing;
 pub use record::{Replica, ReplicaState, RotationMeans, SecretArn, SecretRecord, Stage, VersionId};

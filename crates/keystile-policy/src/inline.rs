@@ -5,22 +5,24 @@
 //! whichever rule speaks: a name outside of a grant is shown, a token in its place is not.
 
 mod applied;
+mod masks;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::iter::Peekable;
 use std::sync::{Arc, Mutex};
 
 use keystile_scan::{Place, RuleSet, ScanOptions, Scanner, Scratch, SecretBytes, Verdict};
 use serde_json::Value;
 
-use crate::field_path::Path;
+use crate::field_path::{FieldPath, Path};
 use crate::rules::INLINE_CREDENTIAL;
 use crate::shown;
 use crate::violation::Violation;
+use masks::Masks;
 
 /// Names of fields that are shorter are no credentials.
 const SHORTEST_NAME: usize = 16;
-/// The beginning of a credential that a cut text may show.
-const SHORTEST_PREFIX: usize = 4;
 
 /// A scanner as it should look at objects: a comment such as `keystile:allow` in a tenant's text excuses
 /// nothing.
@@ -46,14 +48,7 @@ impl fmt::Debug for Literals {
 pub(crate) struct Texts {
     /// One violation for each credential, and for each rule that could not run.
     pub(crate) violations: Vec<Violation>,
-    masks: Vec<Mask>,
-}
-
-#[derive(Debug)]
-struct Mask {
-    /// The texts that are not shown: the credential, as it is and as an answer would escape it.
-    forms: Vec<SecretBytes>,
-    shown: String,
+    masks: Masks,
 }
 
 impl Literals {
@@ -86,34 +81,39 @@ impl Literals {
             return found;
         }
         let verdicts = self.scanner.judge(&scan.matches, Place::default());
+        let mut forms = Vec::new();
+        let mut hits = Vec::new();
         for (hit, _) in scan.matches.iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Finding) {
-            let first = texts.nth(hit.span.start);
-            if first != texts.nth(hit.span.end.saturating_sub(1)) {
+            let text = texts.nth(hit.span.start);
+            if text != texts.nth(hit.span.end.saturating_sub(1)) {
                 continue; // it begins in one text and ends in another, which meet only here
             }
             let id = rule_id(hit.rule);
-            let mut forms = vec![hit.secret.clone()];
+            let mut own = vec![hit.secret.clone()];
             if !hit.encodings.is_empty() {
-                forms.push(SecretBytes::new(&texts.joined.as_bytes()[hit.span.range()]));
+                own.push(SecretBytes::new(&texts.joined.as_bytes()[hit.span.range()]));
             }
-            let escaped: Vec<SecretBytes> = forms
+            // As an answer would escape it.
+            let escaped: Vec<SecretBytes> = own
                 .iter()
                 .filter_map(|form| std::str::from_utf8(form.reveal()).ok())
                 .map(|form| SecretBytes::new(shown::escaped(form).as_bytes()))
                 .collect();
-            forms.extend(escaped);
-            found.masks.push(Mask { forms, shown: format!("[a credential: {id}]") });
-            let path = place(object, first, &mut 0, &Path::root()).unwrap_or_default();
-            let message = format!("the text here holds a credential (scanner rule {id})");
-            found.violations.push(
-                Violation::new(&INLINE_CREDENTIAL, &path, format!("{id} {}", hit.fingerprint), message)
-                    .cure("keep it where secrets are kept, and rotate it: whoever may read the object has read it"),
-            );
+            own.extend(escaped);
+            forms.extend(own.into_iter().map(|form| (form, format!("[a credential: {id}]"))));
+            hits.push((text, id, hit.fingerprint));
         }
-        for mask in &found.masks {
-            for violation in &mut found.violations {
-                violation.path = violation.path.with_names(|name| mask.over(name));
-            }
+        found.masks = Masks::new(forms);
+        let wanted: BTreeSet<usize> = hits.iter().map(|(text, ..)| *text).collect();
+        let mut paths = BTreeMap::new();
+        places(object, &mut 0, &Path::root(), &mut wanted.into_iter().peekable(), &mut paths);
+        for (text, id, fingerprint) in hits {
+            let path: FieldPath = paths.get(&text).cloned().unwrap_or_default();
+            let message = format!("the text here holds a credential (scanner rule {id})");
+            let mut violation = Violation::new(&INLINE_CREDENTIAL, path, format!("{id} {fingerprint}"), message)
+                .cure("keep it where secrets are kept, and rotate it: whoever may read the object has read it");
+            violation.path = violation.path.with_names(|name| found.masks.over(name));
+            found.violations.push(violation);
         }
         found
     }
@@ -122,40 +122,17 @@ impl Literals {
 impl Texts {
     /// Takes what was found out of everything that a violation says.
     pub(crate) fn mask(&self, violation: &mut Violation) {
-        for mask in &self.masks {
-            let texts = [&mut violation.message, &mut violation.cure, &mut violation.about];
-            for text in texts.into_iter().chain(&mut violation.effective_key).chain(&mut violation.grants) {
-                if let Some(masked) = mask.over(text) {
-                    *text = masked;
-                }
-            }
-            violation.path = violation.path.with_names(|name| mask.over(name));
+        // What speaks of the credentials themselves was made here, and shows none.
+        if self.masks.is_empty() || violation.rule.id == INLINE_CREDENTIAL.id {
+            return;
         }
-    }
-}
-
-impl Mask {
-    /// The text without the credential; `None` = it doesn't hold it.
-    fn over(&self, text: &str) -> Option<String> {
-        let mut masked: Option<String> = None;
-        for form in self.forms.iter().filter_map(|form| std::str::from_utf8(form.reveal()).ok()) {
-            let now = masked.as_deref().unwrap_or(text);
-            if !form.is_empty() && now.contains(form) {
-                masked = Some(now.replace(form, &self.shown));
-            }
-            // A text that was cut may show the beginning alone.
-            let now = masked.as_deref().unwrap_or(text);
-            if let Some(cut) = shown::cuts(now).into_iter().find_map(|cut| {
-                let begins = |length: &usize| form.is_char_boundary(*length) && now[..cut].ends_with(&form[..*length]);
-                let length = (SHORTEST_PREFIX..form.len()).rev().find(begins)?;
-                Some(cut - length..cut)
-            }) {
-                let mut cut_out = now.to_owned();
-                cut_out.replace_range(cut, &self.shown);
-                masked = Some(cut_out);
+        let texts = [&mut violation.message, &mut violation.cure, &mut violation.about];
+        for text in texts.into_iter().chain(&mut violation.effective_key).chain(&mut violation.grants) {
+            if let Some(masked) = self.masks.over(text) {
+                *text = masked;
             }
         }
-        masked
+        violation.path = violation.path.with_names(|name| self.masks.over(name));
     }
 }
 
@@ -210,30 +187,56 @@ impl Joined {
     }
 }
 
-/// The place of the text `wanted`, counted as [`Joined`] counts them from `count` on.
-fn place<'o>(value: &'o Value, wanted: usize, count: &mut usize, here: &Path<'o>) -> Option<Path<'o>> {
-    let is_wanted = |count: &mut usize| {
-        *count += 1;
-        *count - 1 == wanted
-    };
+/// The places of the texts `wanted`, counted as [`Joined`] counts them from `count` on, in one walk.
+fn places<'o>(
+    value: &'o Value,
+    count: &mut usize,
+    here: &Path<'o>,
+    wanted: &mut Peekable<impl Iterator<Item = usize>>,
+    found: &mut BTreeMap<usize, FieldPath>,
+) {
     match value {
-        Value::String(_) => is_wanted(count).then(|| here.clone()),
+        Value::String(_) => take(1, count, here, wanted, found),
         Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, item)| place(item, wanted, count, &here.item(index)))
+            for (index, item) in items.iter().enumerate() {
+                if wanted.peek().is_none() {
+                    return;
+                }
+                places(item, count, &here.item(index), wanted, found);
+            }
         }
-        Value::Object(fields) => fields.iter().filter(|(name, _)| is_looked_at(name)).find_map(|(name, value)| {
-            let below = here.field(name);
-            if is_name_looked_at(name) && is_wanted(count) {
-                return Some(below);
+        Value::Object(fields) => {
+            for (name, value) in fields.iter().filter(|(name, _)| is_looked_at(name)) {
+                if wanted.peek().is_none() {
+                    return;
+                }
+                let below = here.field(name);
+                if is_name_looked_at(name) {
+                    take(1, count, &below, wanted, found);
+                }
+                let mut texts = 0;
+                if value.as_str().is_some_and(|text| applied::each_text(name, text, &mut |_| texts += 1)) {
+                    take(texts, count, &below, wanted, found);
+                } else {
+                    places(value, count, &below, wanted, found);
+                }
             }
-            let mut texts = 0;
-            if value.as_str().is_some_and(|text| applied::each_text(name, text, &mut |_| texts += 1)) {
-                *count += texts;
-                return (wanted < *count).then_some(below);
-            }
-            place(value, wanted, count, &below)
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Counts `texts` texts at one place, and notes it for those that are wanted.
+fn take(
+    texts: usize,
+    count: &mut usize,
+    here: &Path<'_>,
+    wanted: &mut Peekable<impl Iterator<Item = usize>>,
+    found: &mut BTreeMap<usize, FieldPath>,
+) {
+    *count += texts;
+    while let Some(text) = wanted.next_if(|text| *text < *count) {
+        found.insert(text, here.into());
     }
 }
 

@@ -104,22 +104,30 @@ fn belonging<'m>(module: &'m Module, kind: &str) -> Vec<Belonging<'m>> {
         .iter()
         .filter(is_meant)
         .map(|block| {
-            let id = field(block, "secret_id").map(|field| Scope::new(module).field(field).0);
-            let target = match id.as_ref().and_then(Value::as_str) {
-                Some(text) => match text.strip_prefix("${aws_secretsmanager_secret.") {
-                    Some(rest) => {
-                        let end =
-                            rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').unwrap_or(rest.len());
-                        Some(Target::Label(rest[..end].to_owned()))
-                    }
-                    None if text.contains("${") => None,
-                    None => Some(Target::Name(text.to_owned())),
-                },
-                None => None,
+            let text = |name| {
+                let value = Scope::new(module).field(field(block, name)?).0;
+                value.as_str().map(str::to_owned)
             };
+            let target = text("secret_id").and_then(|id| match label_in(&id) {
+                Some((label, _)) => Some(Target::Label(label.to_owned())),
+                // `for_each = aws_secretsmanager_secret.LABEL`: one for each of its instances.
+                None if id.starts_with("${each.value.") => match label_in(&text("for_each")?) {
+                    Some((label, "}")) => Some(Target::Label(label.to_owned())),
+                    _ => None,
+                },
+                None if id.contains("${") => None,
+                None => Some(Target::Name(id)),
+            });
             Belonging { block, target }
         })
         .collect()
+}
+
+/// The label of the secret that an expression begins with, and what follows the label.
+fn label_in(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("${aws_secretsmanager_secret.")?;
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').unwrap_or(rest.len());
+    Some(rest.split_at(end))
 }
 
 fn field<'b>(block: &'b Block, name: &str) -> Option<&'b Field> {

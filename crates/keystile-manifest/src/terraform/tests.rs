@@ -122,6 +122,27 @@ fn a_rotation_of_an_unknown_secret_could_be_of_any() {
 }
 
 #[test]
+fn a_rotation_for_each_secret_of_a_resource_is_of_that_resource() {
+    let rotation = |for_each: &str| {
+        let text = format!(
+            "resource \"aws_secretsmanager_secret\" \"db\" {{\n  for_each = toset([\"a\", \"b\"])\n  name = each.key\n}}\n\
+             resource \"aws_secretsmanager_secret_rotation\" \"db\" {{\n  for_each = {for_each}\n  \
+             secret_id = each.value.id\n  rotation_rules {{\n    automatically_after_days = 30\n  }}\n}}\n"
+        );
+        let found = resources(&[("m/a.tf", &text)]);
+        let rotations = found.documents.iter().map(|document| document.value["rotation"].clone());
+        let days = rotations.map(|rotation| rotation["rotation_rules"]["automatically_after_days"].as_u64());
+        days.collect::<Vec<_>>()
+    };
+    assert_eq!(rotation("aws_secretsmanager_secret.db"), [Some(30), Some(30)]);
+    // Of some of them, or of what is not known: undecided, as an expression.
+    let some = "{ for k, s in aws_secretsmanager_secret.db : k => s if k == \"a\" }";
+    assert_eq!(rotation(some), [None, None]);
+    assert_eq!(rotation("aws_secretsmanager_secret.db[\"a\"]"), [None, None]);
+    assert_eq!(rotation("var.secrets"), [None, None]);
+}
+
+#[test]
 fn count_and_for_each_are_carried_out_or_named() {
     let names = |head: &str, name: &str| {
         let text = format!(

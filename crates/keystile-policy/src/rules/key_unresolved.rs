@@ -50,7 +50,7 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             }
             (StoreTarget::Named { kind, name, path }, Lookup::Absent) => {
                 Violation::new(&KEY_UNRESOLVED, path, *name, format!("there is no {} {}", kind.as_str(), Shown(name)))
-                    .cure("create the store first")
+                    .cure(cure_of_absent(context, *kind, name))
             }
             (StoreTarget::Named { kind, name, path }, Lookup::Unknown) => Violation::new(
                 &KEY_UNRESOLVED,
@@ -77,5 +77,24 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
         if said.insert(violation.about.clone()) {
             out.push(violation);
         }
+    }
+}
+
+/// What to do about a store that is not there. `kind` is easily forgotten, and then means SecretStore: where the
+/// other kind has a store of the name, that is said.
+fn cure_of_absent(context: &Context<'_>, kind: StoreKind, name: &str) -> &'static str {
+    let other = match kind {
+        StoreKind::SecretStore => StoreKind::ClusterSecretStore,
+        StoreKind::ClusterSecretStore => StoreKind::SecretStore,
+        StoreKind::AwsProvider => return "create the store first",
+    };
+    match (context.world.store(other, context.namespace, name), other) {
+        (Lookup::Found(_), StoreKind::ClusterSecretStore) => {
+            "a ClusterSecretStore has the name: write kind: ClusterSecretStore beside it, or create the store first"
+        }
+        (Lookup::Found(_), _) => {
+            "a SecretStore has the name: write kind: SecretStore beside it, or create the store first"
+        }
+        (Lookup::Absent | Lookup::Unknown, _) => "create the store first",
     }
 }

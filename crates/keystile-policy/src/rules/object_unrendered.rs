@@ -97,7 +97,7 @@ fn look<'o>(context: &Context<'_>, value: &'o Value, path: &Path<'o>, out: &mut 
                 let (message, cure) = if context.kind.is_terraform() {
                     (
                         format!("{} is known only when Terraform runs", Shown(text)),
-                        "give the variable a default, or check what the plan says",
+                        "write what it comes to where the file can say it (a literal, a local, a variable with a default), or look at the plan",
                     )
                 } else {
                     (

@@ -121,9 +121,8 @@ mod tests {
     #[test]
     fn the_beginning_of_a_cut_credential_is_taken_out() {
         let masks = masks(&["abcdefgh", "zzzzzzzz"]);
-        let cut = |text: &str| shown::Shown(&text.repeat(1)).to_string();
-        let long = format!("{}{}", "-".repeat(10), "é");
-        assert!(masks.over(&cut(&long)).is_none());
+        let cut = |text: &str| shown::Shown(text).to_string();
+        assert!(masks.over(&cut(&"-é".repeat(400))).is_none());
         // Texts are cut at some length: whichever it is, no four letters of a credential may stand at the cut.
         for before in 0..400 {
             let text = format!("{}abcdefgh{}", "-".repeat(before), "+".repeat(400));

@@ -27,7 +27,8 @@ pub struct Limits {
     pub max_in_flight: usize,
     /// Requests that wait for a judgement.
     pub max_queued: usize,
-    /// Open connections, those in their TLS handshake included.
+    /// Open connections of one listener, those in their TLS handshake included. What they can make us hold
+    /// (some 400 KiB each: docs/decisions.md) must fit under the Deployment's memory limit.
     pub max_connections: usize,
     /// For the TLS handshake.
     pub handshake_timeout: Duration,
@@ -51,7 +52,7 @@ impl Default for Limits {
             body_timeout: Duration::from_millis(1500),
             max_in_flight: 64,
             max_queued: 512,
-            max_connections: 1024,
+            max_connections: 256,
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(120),

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -22,6 +23,10 @@ pub(super) struct Activity(Arc<Mutex<State>>);
 pub(super) struct State {
     /// Requests between head and answer.
     pub(super) in_flight: usize,
+    /// Those of them whose body is still to come: it is the client that makes them last.
+    pub(super) arriving: usize,
+    /// Since when all of them have been such.
+    pub(super) arriving_since: Instant,
     /// Requests ever.
     pub(super) requests: u64,
     /// When the last request ended, or else the connection began.
@@ -62,7 +67,15 @@ impl State {
 impl Activity {
     /// A connection that begins now.
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { in_flight: 0, requests: 0, idle_since: Instant::now(), head_since: None })))
+        let now = Instant::now();
+        Self(Arc::new(Mutex::new(State {
+            in_flight: 0,
+            arriving: 0,
+            arriving_since: now,
+            requests: 0,
+            idle_since: now,
+            head_since: None,
+        })))
     }
 
     pub(super) fn state(&self) -> State {
@@ -76,6 +89,16 @@ impl Activity {
         state.requests += 1;
         state.head_since = None;
         Request(self.clone())
+    }
+
+    /// A body begins to come, or (`by` -1) is there or given up.
+    fn arrives(&self, by: isize) {
+        let mut state = self.lock();
+        let was_arriving = state.arriving > 0 && state.arriving == state.in_flight;
+        state.arriving = state.arriving.saturating_add_signed(by);
+        if !was_arriving {
+            state.arriving_since = Instant::now();
+        }
     }
 
     fn bytes_came(&self) {
@@ -97,8 +120,57 @@ pub(super) struct Request(Activity);
 impl Drop for Request {
     fn drop(&mut self) {
         let mut state = self.0.lock();
+        let now = Instant::now();
+        if state.arriving < state.in_flight {
+            state.arriving_since = now;
+        }
         state.in_flight -= 1;
-        state.idle_since = Instant::now();
+        state.idle_since = now;
+    }
+}
+
+/// A body that tells when all of it has come.
+pub(super) struct Arriving<B> {
+    body: B,
+    /// `None` when it has.
+    activity: Option<Activity>,
+}
+
+impl<B: Body> Arriving<B> {
+    pub(super) fn new(body: B, activity: &Activity) -> Self {
+        let activity = (!body.is_end_stream()).then(|| activity.clone());
+        activity.iter().for_each(|activity| activity.arrives(1));
+        Self { body, activity }
+    }
+}
+
+impl<B: Body + Unpin> Body for Arriving<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.activity.take().iter().for_each(|activity| activity.arrives(-1));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for Arriving<B> {
+    fn drop(&mut self) {
+        self.activity.take().iter().for_each(|activity| activity.arrives(-1));
     }
 }
 
@@ -166,7 +238,14 @@ mod tests {
     async fn slow_heads_and_idle_connections_are_told_apart() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let fresh = State { in_flight: 0, requests: 0, idle_since: start, head_since: None };
+        let fresh = State {
+            in_flight: 0,
+            arriving: 0,
+            arriving_since: start,
+            requests: 0,
+            idle_since: start,
+            head_since: None,
+        };
         let cases = [
             ("fresh", fresh, at(0), Next::Check(at(5))),
             ("nearly idle too long", fresh, at(118), Next::Check(at(120))),

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
-use super::activity::{Activity, Next, Watched};
+use super::activity::{Activity, Arriving, Next, Watched};
 use super::connections::{Connections, Member};
 use crate::limits::Limits;
 use crate::metrics::ConnectionMetrics;
@@ -27,13 +27,15 @@ use crate::tls::ALPN_HTTP2;
 /// Largest head of a request over HTTP/1.1, in bytes; the API server's has a few hundred.
 const MAX_HTTP1_HEAD_BYTES: usize = 64 * 1024;
 /// Largest head over HTTP/2, uncompressed.
-const MAX_HTTP2_HEAD_BYTES: u32 = 64 * 1024;
-/// Requests at one time on one HTTP/2 connection: what Go's client assumes until told otherwise.
-const MAX_HTTP2_STREAMS: u32 = 250;
+const MAX_HTTP2_HEAD_BYTES: u32 = 16 * 1024;
+/// Requests at one time on one HTTP/2 connection, until their answers are sent. A client that never reads
+/// costs up to 14 KiB for each, so this times [`Limits::max_connections`] bounds what all of them take.
+/// Go's client, which the API server is, opens another connection where it needs more.
+const MAX_HTTP2_STREAMS: u32 = 16;
 /// What a client may send on one stream before we have read it.
-const HTTP2_STREAM_WINDOW: u32 = 256 * 1024;
-/// The same for a whole connection.
-const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+/// The same for a whole connection: as much as that of all connections is held unread at most.
+const HTTP2_CONNECTION_WINDOW: u32 = 128 * 1024;
 /// How long a connection that is told to close may take for it, when nothing is in flight.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
 /// The same for one whose place is taken: with many newcomers there would soon be more that close
@@ -149,6 +151,7 @@ async fn watch_over<C: Graceful>(
     // An error means that the server is gone, which ends in the same way.
     let mut closing = pin!(async move { phases.wait_for(|phase| *phase == Phase::Closing).await.map(drop) });
     let (header_timeout, idle_timeout) = (limited.limits.header_timeout, limited.limits.idle_timeout);
+    let mut is_evicted = false;
     let (reason, grace) = loop {
         let check = match member.activity.state().next(Instant::now(), header_timeout, idle_timeout) {
             Next::Check(at) => at,
@@ -159,7 +162,10 @@ async fn watch_over<C: Graceful>(
             // Whatever it ended with concerns the client alone, and was answered where it could be.
             _ = connection.as_mut() => return None,
             () = tokio::time::sleep_until(check) => {}
-            () = member.evicted.notified() => break (None, EVICTION_GRACE),
+            () = member.evicted.notified() => {
+                is_evicted = true;
+                break (None, EVICTION_GRACE);
+            }
             _ = closing.as_mut() => break (Some("shutdown"), CLOSING_GRACE),
         }
     };
@@ -168,7 +174,9 @@ async fn watch_over<C: Graceful>(
         tokio::select! {
             _ = connection.as_mut() => return reason,
             () = tokio::time::sleep(grace) => {
-                if member.activity.state().in_flight == 0 {
+                let state = member.activity.state();
+                // Whose place is taken is not waited for, only those that wait for us are.
+                if state.in_flight == 0 || is_evicted && state.in_flight == state.arriving {
                     return reason;
                 }
             }
@@ -219,7 +227,7 @@ impl Service<Request<Incoming>> for Counted {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let counted = self.activity.begin();
-        let answer = self.router.call(request);
+        let answer = self.router.call(request.map(|body| Arriving::new(body, &self.activity)));
         Box::pin(async move {
             let answer = answer.await;
             drop(counted);

@@ -1,16 +1,23 @@
 //! The table of open connections, and who goes when it is full.
 //!
 //! Refusing newcomers would let anyone in the cluster lock the API server out by opening connections
-//! and saying nothing. So a newcomer takes the place of another: first of one that never sent a
-//! request, longest silent first, then of the one that has been idle longest. The connection that the
-//! API server keeps and uses is the last to go.
+//! and saying little. So a newcomer takes the place of another: first of one that never sent a
+//! request, longest silent first, then of one whose requests have had no whole body for
+//! [`PATIENCE`], then of the one that has been idle longest. The connection that the API server keeps
+//! and uses is the last to go.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use super::activity::Activity;
+use super::activity::{Activity, State};
+
+/// How long a body may take to come before its connection is thought to be there for its own sake. The API
+/// server sends a review in one go.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The connections of one listener.
 #[derive(Clone, Debug)]
@@ -55,13 +62,14 @@ impl Connections {
     pub(super) fn admit(&self) -> Option<Admitted> {
         let mut table = lock(&self.table);
         let mut in_place_of_another = false;
+        let now = Instant::now();
         if table.open.len() >= self.max {
             let (id, _) = table
                 .open
                 .iter()
                 .map(|(id, (activity, _))| (*id, activity.state()))
-                .filter(|(_, state)| state.in_flight == 0)
-                .min_by_key(|(_, state)| (state.requests > 0, state.idle_since))?;
+                .filter_map(|(id, state)| Some((id, expendable(&state, now)?)))
+                .min_by_key(|(_, rank)| *rank)?;
             let (_, evicted) = table.open.remove(&id)?;
             evicted.notify_one();
             in_place_of_another = true;
@@ -73,6 +81,20 @@ impl Connections {
         drop(table);
         let member = Member { id, table: Arc::clone(&self.table), activity, evicted };
         Some(Admitted { member, in_place_of_another })
+    }
+}
+
+/// Who goes first, the lowest; `None` = not this one, we are working for it.
+fn expendable(state: &State, now: Instant) -> Option<(u8, Instant)> {
+    match state {
+        State { in_flight: 0, requests: 0, idle_since, .. } => Some((0, *idle_since)),
+        State { in_flight: 0, idle_since, .. } => Some((2, *idle_since)),
+        State { in_flight, arriving, arriving_since, .. }
+            if in_flight == arriving && now.saturating_duration_since(*arriving_since) >= PATIENCE =>
+        {
+            Some((1, *arriving_since))
+        }
+        State { .. } => None,
     }
 }
 
@@ -88,8 +110,7 @@ fn lock(table: &Mutex<Table>) -> std::sync::MutexGuard<'_, Table> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
+    use super::super::activity::Arriving;
     use super::*;
 
     async fn was_evicted(member: &Member) -> bool {
@@ -122,5 +143,27 @@ mod tests {
         drop((request, working, working_too));
         drop((busy, fourth, fifth));
         assert_eq!(connections.len(), 0);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn whose_body_does_not_come_goes_before_the_one_that_is_kept() {
+        let connections = Connections::new(2);
+        let kept = connections.admit().unwrap().member;
+        drop(kept.activity.begin());
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let slow = connections.admit().unwrap().member;
+        let request = slow.activity.begin();
+        let body = Arriving::new(http_body_util::Full::new(bytes::Bytes::from_static(b"{}")), &slow.activity);
+        tokio::time::advance(PATIENCE).await;
+        let third = connections.admit().unwrap().member;
+        assert!(was_evicted(&slow).await && !was_evicted(&kept).await);
+
+        // As soon as the body is there, it is for us to hurry.
+        let quick = third.activity.begin();
+        let arrived = Arriving::new(http_body_util::Full::new(bytes::Bytes::from_static(b"{}")), &third.activity);
+        drop(arrived);
+        tokio::time::advance(PATIENCE).await;
+        let fourth = connections.admit().unwrap();
+        assert!(was_evicted(&kept).await && !was_evicted(&third).await);
+        drop((request, body, quick, fourth));
     }
 }

@@ -131,3 +131,71 @@ async fn silent_connections_lock_nobody_out() {
     let mut other = Kept::open(server.address, &server.authority.pem, Http::Two).await.unwrap();
     assert_eq!(other.send(validate(server.address, review("x").to_string())).await.unwrap().status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_come_lock_nobody_out() {
+    let endless = Duration::from_secs(60);
+    let server =
+        Running::start(Limits { max_connections: 8, body_timeout: endless, deadline: endless, ..limits() }).await;
+    let mut kept = Kept::open(server.address, &server.authority.pem, Http::One).await.unwrap();
+    assert_eq!(kept.send(validate(server.address, review("x").to_string())).await.unwrap().status, 200);
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..7 {
+            let mut stream = connect(server.address, &server.authority.pem, Http::One).await.unwrap();
+            stream.write_all(format!("{}{{", head(1_000)).as_bytes()).await.unwrap();
+            slow.push(stream);
+        }
+        server.until("keystile_admission_requests_in_flight 7").await;
+        // As long as a body may take before its connection gives way.
+        tokio::time::sleep(NOT_SO_SHORT).await;
+    }
+    server.until("keystile_connections_closed_total{reason=\"evicted\"} 14").await;
+    assert_eq!(kept.send(validate(server.address, review("x").to_string())).await.unwrap().status, 200);
+}
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_are_few() {
+    const SETTINGS: u8 = 4;
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    let server = Running::start(limits()).await;
+    let mut stream = connect(server.address, &server.authority.pem, Http::Two).await.unwrap();
+    // SETTINGS_INITIAL_WINDOW_SIZE 0: no byte of an answer may be sent.
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    sent.extend(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
+    // GET, https, and :path as text (RFC 7541, appendix A).
+    let request = [&[0x82, 0x87, 0x04, 8], &b"/metrics"[..]].concat();
+    let opened = 100;
+    for nth in 0..opened {
+        // END_STREAM and END_HEADERS.
+        sent.extend(frame(HEADERS, 5, 2 * nth + 1, &request));
+    }
+    stream.write_all(&sent).await.unwrap();
+    let mut received = Vec::new();
+    let refused = loop {
+        let mut buffer = [0; 16 * 1024];
+        let read = tokio::time::timeout(NOT_SO_SHORT, tokio::io::AsyncReadExt::read(&mut stream, &mut buffer)).await;
+        match read {
+            Ok(Ok(count)) if count > 0 => received.extend_from_slice(&buffer[..count]),
+            _ => {
+                let mut refused = 0;
+                let mut rest = &received[..];
+                while let Some((head, behind)) = rest.split_first_chunk::<9>() {
+                    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+                    // REFUSED_STREAM (RFC 9113, section 7).
+                    refused += u32::from(head[3] == RST_STREAM && behind[..length] == [0, 0, 0, 7]);
+                    rest = &behind[length..];
+                }
+                break refused;
+            }
+        }
+    };
+    assert_eq!(refused, opened - 16, "all but as many as one connection may have at a time");
+}

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use keystile_scan::SecretBytes;
 
 use crate::shown;
@@ -39,7 +39,6 @@ impl Masks {
             return Self::default();
         }
         let search = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
             // The other kinds take a multiple of the memory.
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(forms.iter().map(|(form, _)| form.reveal()))
@@ -62,13 +61,28 @@ impl Masks {
             return Some("[not shown: it may hold a credential]".to_owned());
         };
         let mut masked = Cow::Borrowed(text);
-        if search.is_match(text) {
-            let mut now = String::with_capacity(text.len());
-            search.replace_all_with(text, &mut now, |found, _, now| {
-                now.push_str(&self.forms[found.pattern().as_usize()].1);
-                true
+        // Overlapping ones too: of two credentials that share some letters none of either is shown.
+        let mut found: Vec<(usize, usize, usize)> = search
+            .find_overlapping_iter(text)
+            .map(|found| (found.start(), found.end(), found.pattern().as_usize()))
+            .collect();
+        if !found.is_empty() {
+            found.sort_unstable();
+            found.dedup_by(|next, last| {
+                let overlaps = next.0 < last.1;
+                if overlaps {
+                    last.1 = last.1.max(next.1);
+                }
+                overlaps
             });
-            masked = Cow::Owned(now);
+            let mut now = String::with_capacity(text.len());
+            let mut at = 0;
+            for (start, end, form) in found {
+                now.push_str(&text[at..start]);
+                now.push_str(&self.forms[form].1);
+                at = end;
+            }
+            masked = Cow::Owned(now + &text[at..]);
         }
         // A text that was cut may show the beginning alone. From the last one on: what is put in moves what follows.
         for cut in shown::cuts(&masked).into_iter().rev() {
@@ -104,18 +118,21 @@ mod tests {
 
     #[test]
     fn every_credential_is_taken_out() {
-        let masks = masks(&["abcdefgh", "abcdefghij", "xyzxyz", "", "xyzxyz"]);
+        let masks = masks(&["abcdefgh", "abcdefghij", "xyzxyz", "", "xyzxyz", "ghijkl!", "hijkl"]);
         for (text, expected) in [
             ("nothing", None),
             ("a abcdefgh b", Some("a [8] b")),
-            ("abcdefghij", Some("[10]")),
-            ("xyzxyzxyzxyz", Some("[6][6]")),
+            ("abcdefghij", Some("[8]")),
+            ("ghxyzxyz", Some("gh[6]")),
+            ("abcdefghxyzxyz", Some("[8][6]")),
+            ("g abcdefghijkl", Some("g [8]")),
+            ("xyzxyzxyzxyz", Some("[6]")),
             ("\"abcd\"… 9 more characters", None),
         ] {
             assert_eq!(masks.over(text).as_deref(), expected, "{text}");
         }
         assert!(Masks::new(Vec::new()).is_empty());
-        assert_eq!(format!("{masks:?}"), "Masks { forms: 3, .. }");
+        assert_eq!(format!("{masks:?}"), "Masks { forms: 5, .. }");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use keystile_manifest::{Document, Places, Source, Span};
 use serde_json::Value;
 
@@ -49,48 +50,81 @@ pub struct Excerpts {
     /// Bytes that are not shown, ascending, apart from each other.
     hidden: Vec<Range<usize>>,
     /// Texts that are shown nowhere.
-    secrets: Vec<String>,
+    secrets: Secrets,
+}
+
+/// Texts that are looked for all at once: a file can have thousands, and each is looked for in everything that is
+/// said about the file.
+#[derive(Default)]
+struct Secrets {
+    texts: Vec<String>,
+    search: Option<AhoCorasick>,
+}
+
+/// How many, never which.
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({})", self.texts.len())
+    }
+}
+
+impl Secrets {
+    fn add(&mut self, texts: impl IntoIterator<Item = String>) {
+        self.texts.extend(texts.into_iter().filter(|text| !text.is_empty()));
+        self.texts.sort();
+        self.texts.dedup();
+        let mut builder = AhoCorasick::builder();
+        // The other kinds take a multiple of the memory.
+        self.search = builder.kind(Some(AhoCorasickKind::ContiguousNFA)).build(&self.texts).ok();
+    }
+
+    /// The text without them. Of two that overlap both go, as one.
+    fn masked(&self, text: &str) -> String {
+        if self.texts.is_empty() {
+            return text.to_owned();
+        }
+        let Some(search) = &self.search else {
+            // They are too large to be looked for together: nothing is shown then.
+            return MASK.to_owned();
+        };
+        let mut found: Vec<Range<usize>> = search.find_overlapping_iter(text).map(|found| found.range()).collect();
+        apart(&mut found);
+        let mut masked = String::with_capacity(text.len());
+        let mut at = 0;
+        for range in found {
+            masked.push_str(&text[at..range.start]);
+            masked.push_str(MASK);
+            at = range.end;
+        }
+        masked + &text[at..]
+    }
 }
 
 impl Excerpts {
     /// What the rules find in the text is masked.
     #[must_use]
     pub fn new(source: &Arc<Source>, scrubber: &Scrubber) -> Self {
-        let (hidden, secrets) = scrubber.find(source.text());
-        let mut excerpts = Self { source: Arc::clone(source), hidden, secrets };
-        excerpts.tidy();
-        excerpts
+        let (mut hidden, texts) = scrubber.find(source.text());
+        apart(&mut hidden);
+        let mut secrets = Secrets::default();
+        secrets.add(texts);
+        Self { source: Arc::clone(source), hidden, secrets }
     }
 
-    /// Masks a value of the text.
-    pub fn hide(&mut self, span: Span) {
-        let text = self.source.slice(span).trim_matches(['"', '\'']);
-        if text.len() >= crate::mask::MIN_LITERAL {
-            self.secrets.push(text.to_owned());
-        }
-        self.hidden.push(span.range());
-        self.tidy();
-    }
-
-    fn tidy(&mut self) {
-        self.hidden.sort_by_key(|range| (range.start, range.end));
-        let mut apart: Vec<Range<usize>> = Vec::with_capacity(self.hidden.len());
-        for range in self.hidden.drain(..) {
-            match apart.last_mut() {
-                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => apart.push(range),
-            }
-        }
-        self.hidden = apart;
-        // The longest first: one may be part of another.
-        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        self.secrets.dedup();
+    /// Masks values of the text.
+    pub fn hide(&mut self, spans: &[Span]) {
+        let value = |span: &Span| self.source.slice(*span).trim_matches(['"', '\'']).to_owned();
+        let values: Vec<String> =
+            spans.iter().map(value).filter(|value| value.len() >= crate::mask::MIN_LITERAL).collect();
+        self.secrets.add(values);
+        self.hidden.extend(spans.iter().map(|span| span.range()));
+        apart(&mut self.hidden);
     }
 
     /// A text about the file, without its secrets.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
+        self.secrets.masked(text)
     }
 
     /// The line in which `span` begins.
@@ -126,7 +160,8 @@ impl Excerpts {
     fn part(&self, range: Range<usize>) -> String {
         let mut text = String::new();
         let mut at = range.start;
-        for hidden in &self.hidden {
+        let first = self.hidden.partition_point(|hidden| hidden.end <= range.start);
+        for hidden in self.hidden[first..].iter().take_while(|hidden| hidden.start < range.end) {
             let (from, to) = (hidden.start.max(range.start), hidden.end.min(range.end));
             if from >= to {
                 continue;
@@ -139,6 +174,18 @@ impl Excerpts {
         // The same value again, where no rule sees it.
         self.text(&text)
     }
+}
+
+/// Ascending, and those that overlap or touch as one.
+fn apart(ranges: &mut Vec<Range<usize>>) {
+    ranges.sort_by_key(|range| (range.start, range.end));
+    ranges.dedup_by(|next, last| {
+        let touches = next.start <= last.end;
+        if touches {
+            last.end = last.end.max(next.end);
+        }
+        touches
+    });
 }
 
 /// The values of an object's fields that are made for secrets, with the texts they stand in.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keystile_manifest::{Document, Files, Gap, Source, template};
+use keystile_manifest::{Document, Files, Gap, Source, Span, template};
 use keystile_policy::kind::{self, Recognised};
 use keystile_policy::{Action, Judged, Policy, Request, Rule, Snapshot, rules};
 use rayon::prelude::*;
@@ -275,6 +275,7 @@ impl Shown {
             .into_iter()
             .map(|(at, excerpts)| (at as *const Source, excerpts))
             .collect();
+        let mut hidden: HashMap<*const Source, Vec<Span>> = HashMap::new();
         for (subject, violations) in subjects.iter().zip(answers).filter(|(_, violations)| !violations.is_empty()) {
             let document = &subject.document;
             let inline = violations.iter().filter(|judged| judged.violation.rule.group() == "inline");
@@ -282,11 +283,13 @@ impl Shown {
                 (place, true) => Some((document.source_of(&judged.violation.path), place.value)),
                 _ => None,
             });
-            let hidden: Vec<_> = plaintext_of(document).into_iter().chain(inline).collect();
-            for (source, span) in hidden {
-                if let Some(excerpts) = by_file.get_mut(&Arc::as_ptr(source)) {
-                    excerpts.hide(span);
-                }
+            for (source, span) in plaintext_of(document).into_iter().chain(inline) {
+                hidden.entry(Arc::as_ptr(source)).or_default().push(span);
+            }
+        }
+        for (source, spans) in hidden {
+            if let Some(excerpts) = by_file.get_mut(&source) {
+                excerpts.hide(&spans);
             }
         }
         Self { by_file }

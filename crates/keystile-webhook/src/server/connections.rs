@@ -1,10 +1,8 @@
 //! The table of open connections, and who goes when it is full.
 //!
 //! Refusing newcomers would let anyone in the cluster lock the API server out by opening connections
-//! and saying little. So a newcomer takes the place of another: first of one that never sent a
-//! request, longest silent first, then of one whose requests have had no whole body for
-//! [`PATIENCE`], then of the one that has been idle longest. The connection that the API server keeps
-//! and uses is the last to go.
+//! and saying little. So a newcomer takes the place of another ([`expendable`]). The connection that the
+//! API server keeps and uses is the last to go.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -15,9 +13,10 @@ use tokio::time::Instant;
 
 use super::activity::{Activity, State};
 
-/// How long a body may take to come before its connection is thought to be there for its own sake. The API
-/// server sends a review in one go.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long a handshake, a first head or a body may take to come before its connection is thought to be there for
+/// its own sake. The API server sends a review in one go, and so many new connections that a full table has no older
+/// ones cost their sender more than they cost us.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The connections of one listener.
 #[derive(Clone, Debug)]
@@ -85,17 +84,32 @@ impl Connections {
 }
 
 /// Who goes first, the lowest; `None` = not this one, we are working for it.
-fn expendable(state: &State, now: Instant) -> Option<(u8, Instant)> {
+fn expendable(state: &State, now: Instant) -> Option<(Place, Instant)> {
+    let is_old = |since: Instant| now.saturating_duration_since(since) >= PATIENCE;
     match state {
-        State { in_flight: 0, requests: 0, idle_since, .. } => Some((0, *idle_since)),
-        State { in_flight: 0, idle_since, .. } => Some((2, *idle_since)),
-        State { in_flight, arriving, arriving_since, .. }
-            if in_flight == arriving && now.saturating_duration_since(*arriving_since) >= PATIENCE =>
-        {
-            Some((1, *arriving_since))
+        State { in_flight: 0, requests: 0, idle_since, .. } if is_old(*idle_since) => {
+            Some((Place::Silent, *idle_since))
+        }
+        State { in_flight: 0, requests: 0, idle_since, .. } => Some((Place::New, *idle_since)),
+        State { in_flight: 0, idle_since, .. } => Some((Place::Kept, *idle_since)),
+        State { in_flight, arriving, arriving_since, .. } if in_flight == arriving && is_old(*arriving_since) => {
+            Some((Place::Slow, *arriving_since))
         }
         State { .. } => None,
     }
+}
+
+/// Who goes before whom; of one kind, who has been so for longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Never sent a request.
+    Silent,
+    /// No request has had its whole body.
+    Slow,
+    /// Has had no time yet to send a request.
+    New,
+    /// Was used, and will be again.
+    Kept,
 }
 
 impl Drop for Member {

@@ -28,6 +28,8 @@ pub struct Guards {
     pub needs_tag: bool,
     /// Whether a schedule that is switched off may be switched on again, as a rotation may do.
     pub may_reenable: bool,
+    /// Whether a random value may be written into a secret that nobody rotates, where its tag says so.
+    pub may_generate: bool,
     /// Whether a secret may be rotated although something else writes it.
     pub ignores_writers: bool,
 }

@@ -19,6 +19,9 @@ pub struct Leak {
 /// Where a value was found. Plans and reports name places; whoever needs the value reads it there again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
+    /// What kind of place.
+    #[serde(default)]
+    pub kind: PlaceKind,
     /// The commit that introduced it; `None` for files as they lie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
@@ -34,6 +37,29 @@ pub struct Place {
     /// Whether HEAD still has it; `None` = not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_head: Option<bool>,
+}
+
+/// Kinds of places, named as in the reports of a scan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaceKind {
+    /// A file of the commit.
+    Commit,
+    /// The message of the commit.
+    CommitMessage,
+    /// The message of an annotated tag, whose name is the path.
+    TagMessage,
+    /// The index.
+    Index,
+    /// The work tree.
+    WorkTree,
+    /// An object that no reference leads to, whose id is the path.
+    Unreachable,
+    /// A file outside of any history.
+    #[default]
+    File,
+    /// Standard input.
+    StandardInput,
 }
 
 /// `COMMIT:PATH:LINE`, the commit shortened to twelve digits.

@@ -24,7 +24,7 @@ pub mod token;
 
 pub use backend::SecretBackend;
 pub use keystile_inventory::{CallError, CallErrorKind};
-pub use leak::{Leak, Place};
+pub use leak::{Leak, Place, PlaceKind};
 pub use outcome::Outcome;
 pub use plan::{PlanItem, RotationPlan};
 pub use token::Token;

@@ -27,12 +27,26 @@ pub struct RotationPlan {
     pub format: String,
     /// When it was made.
     pub made_at: Timestamp,
+    /// What the leaks were found in.
+    #[serde(default)]
+    pub source: Source,
     /// Who asked which managers.
     pub identities: Vec<Identity>,
     /// One for each leaked value in each secret version that holds it, and one for each that none holds.
     pub items: Vec<PlanItem>,
     /// What was looked through, and what was not.
     pub searched: Searched,
+}
+
+/// What was scanned for leaks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Path, range or report, as the user named it.
+    pub what: String,
+    /// What of it could not be read, each as a sentence: a leak may be there that this plan knows nothing of.
+    #[serde(default)]
+    pub gaps: Vec<String>,
 }
 
 /// What the index held.
@@ -51,6 +65,24 @@ pub struct Searched {
     pub too_weak: BTreeMap<String, u64>,
     /// Secrets that could not be read, with the reason.
     pub unread: Vec<Unread>,
+}
+
+impl Searched {
+    /// Adds what another search looked through.
+    pub fn add(&mut self, other: &Self) {
+        for prefix in &other.prefixes {
+            if !self.prefixes.contains(prefix) {
+                self.prefixes.push(prefix.clone());
+            }
+        }
+        self.secrets += other.secrets;
+        self.versions += other.versions;
+        self.values += other.values;
+        for (reason, count) in &other.too_weak {
+            *self.too_weak.entry(reason.clone()).or_default() += count;
+        }
+        self.unread.extend(other.unread.iter().cloned());
+    }
 }
 
 /// A secret that could not be read.

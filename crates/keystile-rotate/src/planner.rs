@@ -9,25 +9,35 @@ use crate::guard::Guards;
 use crate::index::Hit;
 use crate::leak::Leak;
 use crate::outcome::Outcome;
-use crate::plan::{Action, Block, FORMAT, Held, PlanItem, RotationPlan, Strategy, state_digest};
+use crate::plan::{Action, Block, FORMAT, Held, PlanItem, RotationPlan, Searched, Source, Strategy, state_digest};
 use crate::search::{Known, Search};
 use crate::strategy::{Login, strategy};
 use crate::token::Purpose;
 
+/// Tag that a secret must have for `--generate`, and its value: the secret manager is where its value is made, and
+/// nobody else has to be told of a new one.
+pub const GENERATE_TAG: (&str, &str) = ("keystile.io/rotation", "generate");
+
 /// One value in more secrets than this is a dummy, not a credential.
 pub const MOST_SECRETS_OF_A_VALUE: usize = 5;
 
-/// Makes the plan. Pure: the same search and leaks give the same plan.
+/// Makes the plan. Pure: the same searches and leaks give the same plan.
 #[must_use]
-pub fn plan(leaks: &[Leak], search: &Search, guards: &Guards, now: Timestamp) -> RotationPlan {
+pub fn plan(leaks: &[Leak], source: &Source, searches: &[Search], guards: &Guards, now: Timestamp) -> RotationPlan {
     let mut items = Vec::new();
     for leak in leaks {
-        let hits = one_for_each_secret(search, search.index.find(leak.value.reveal()));
+        let hits: Vec<(&Search, Hit)> = searches
+            .iter()
+            .flat_map(|search| {
+                let hits = one_for_each_secret(search, search.index.find(leak.value.reveal()));
+                hits.into_iter().map(move |hit| (search, hit))
+            })
+            .collect();
         if hits.is_empty() {
             items.push(unmanaged(leak));
         }
         let is_dummy = hits.len() > MOST_SECRETS_OF_A_VALUE;
-        for hit in &hits {
+        for (search, hit) in &hits {
             let mut item = managed(leak, hit, search, guards, now);
             if is_dummy {
                 let why = format!("{} secrets hold this value: a dummy, most likely; look before rotating", hits.len());
@@ -39,12 +49,17 @@ pub fn plan(leaks: &[Leak], search: &Search, guards: &Guards, now: Timestamp) ->
     for (item, number) in items.iter_mut().zip(1..) {
         item.number = number;
     }
+    let mut searched = Searched::default();
+    for search in searches {
+        searched.add(&search.searched);
+    }
     RotationPlan {
         format: FORMAT.to_owned(),
         made_at: now,
-        identities: vec![search.identity.clone()],
+        source: source.clone(),
+        identities: searches.iter().map(|search| search.identity.clone()).collect(),
         items,
-        searched: search.searched.clone(),
+        searched,
     }
 }
 
@@ -105,9 +120,18 @@ fn managed(leak: &Leak, hit: &Hit, search: &Search, guards: &Guards, now: Timest
     let record = &known.record;
     let strategy = strategy_of(known);
     let standing = standing(record, &hit.version);
-    let action = action(standing, strategy);
+    let mut action = action(standing, strategy);
     let mut blocked = Vec::new();
     let mut guidance = Vec::new();
+    let is_made_here = record.tags.get(GENERATE_TAG.0).is_some_and(|value| value == GENERATE_TAG.1);
+    if matches!(action, Action::Rotate(_)) && record.rotation == RotationMeans::Nobody && is_made_here {
+        if guards.may_generate {
+            action = Action::Generate;
+        } else {
+            guidance
+                .push(format!("its tag {}={} allows a random value; give --generate", GENERATE_TAG.0, GENERATE_TAG.1));
+        }
+    }
     if !matches!(action, Action::Nothing(_)) {
         blocked = guards.blocks(&search.identity, record, now);
         if matches!(action, Action::Rotate(_)) && record.rotation == RotationMeans::Nobody {
@@ -185,7 +209,6 @@ mod tests {
     use super::*;
     use crate::backend::{BackendKind, Identity};
     use crate::index::{IndexKey, ValueIndex};
-    use crate::plan::Searched;
     use keystile_inventory::SecretArn;
     use keystile_scan::SecretBytes;
 
@@ -228,7 +251,7 @@ mod tests {
 
     fn plan_of(search: &Search) -> RotationPlan {
         let leak = Leak { rule: "rule".to_owned(), value: SecretBytes::new(LEAKED.as_bytes()), places: Vec::new() };
-        plan(&[leak], search, &guards(), Timestamp::UNIX_EPOCH)
+        plan(&[leak], &Source::default(), std::slice::from_ref(search), &guards(), Timestamp::UNIX_EPOCH)
     }
 
     fn function() -> RotationMeans {

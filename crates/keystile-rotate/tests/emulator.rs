@@ -139,6 +139,7 @@ fn the_process_that_applies() {
     let plan = RotationPlan {
         format: FORMAT.to_owned(),
         made_at: Timestamp::now(),
+        source: keystile_rotate::plan::Source::default(),
         identities: vec![identity.clone()],
         items: vec![item],
         searched: Searched::default(),

@@ -14,6 +14,7 @@ pub mod commands;
 pub mod config_files;
 pub mod exceptions;
 pub mod exit;
+pub mod find;
 pub mod ignore_file;
 pub mod link;
 pub mod mask;

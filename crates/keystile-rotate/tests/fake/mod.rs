@@ -370,6 +370,7 @@ pub(crate) fn plan(fake: &Fake, action: Action) -> RotationPlan {
         RotationPlan {
             format: FORMAT.to_owned(),
             made_at: Timestamp::UNIX_EPOCH,
+            source: keystile_rotate::plan::Source::default(),
             identities: vec![identity()],
             items: vec![item],
             searched: Searched::default(),

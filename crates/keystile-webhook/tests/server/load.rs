@@ -116,7 +116,11 @@ async fn one_connection_carries_many_requests_at_once() {
     let server = Running::start(Limits { max_in_flight: 4, ..limits() }).await;
     let io = hyper_util::rt::TokioIo::new(connect(server.address, &server.authority.pem, Http::Two).await.unwrap());
     let executor = hyper_util::rt::TokioExecutor::new();
-    let (sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    // Until the server has said how many streams it takes, as many as it will say: a client that opens more on a
+    // new connection is refused those (REFUSED_STREAM) and has to send them again, as Go's client does by itself.
+    let mut client = hyper::client::conn::http2::Builder::new(executor);
+    client.initial_max_send_streams(16);
+    let (sender, connection) = client.handshake(io).await.unwrap();
     tokio::spawn(connection);
     let mut asked = tokio::task::JoinSet::new();
     for _ in 0..400 {

@@ -1,26 +1,20 @@
 //! `keystile scan`.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use keystile_git::{CommittedFiles, InspectOptions, Inspector, Progress, Repository, SourceReport};
-use keystile_scan::{ScanOptions, Scanner};
+use keystile_git::Repository;
 
-use crate::assemble::assemble;
 use crate::cli::scan::{ScanArgs, When};
-use crate::config_files::{self, ConfigChoice, ConfigFiles, LoadedConfig};
-use crate::exceptions::Exceptions;
 use crate::exit::{Exit, UsageError};
+use crate::find::{Found, find};
 use crate::link::Remote;
 use crate::mask::Redaction;
-use crate::progress_display::ProgressDisplay;
 use crate::report::text::printable;
 use crate::report::{self, Format, Options, Outcome, Report, TargetKind, human};
 use crate::scan_request::{Destination, Part, ScanRequest, Target};
-use crate::sources;
 use crate::terminal;
 use crate::verify::Verification;
 
@@ -39,29 +33,8 @@ pub fn run(args: ScanArgs) -> anyhow::Result<Exit> {
 pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
     let started = Timestamp::now();
     check_destinations(&request.reports)?;
-    let files = config_files(&request)?;
-    let LoadedConfig { config, origin } = config_files::load(
-        &ConfigChoice {
-            flag: request.config.as_deref(),
-            skip_bad_rules: request.skip_bad_rules,
-            enable_rule: &request.enable_rule,
-            strict: request.strict,
-        },
-        &files,
-    )?;
-    let mut exceptions = Exceptions::read(&request, &files)?;
-    if request.verbose {
-        terminal::note(&format!("configuration: {origin}; rules: {}", config.rules.rules.len()));
-    }
-    let inspector = inspector(&request, config);
-    let source = read_source(&request, &inspector)?;
+    let Found { inspector, mut sorted, coverage } = find(&request)?;
     let rules = inspector.scanner.rules();
-    let findings = assemble(rules, source.occurrences);
-    exceptions.after_reading(source.coverage.is_complete());
-    if request.update_baseline {
-        exceptions.update_baseline(&findings, rules)?;
-    }
-    let mut sorted = exceptions.apply(findings, rules);
     let mut verification = None;
     let mut is_open = false;
     if let Some(wanted) = &request.verify {
@@ -73,7 +46,7 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
         }
         verification = Some(asked);
     }
-    let outcome = match Outcome::of(sorted.reported.len(), &source.coverage, request.allow_incomplete) {
+    let outcome = match Outcome::of(sorted.reported.len(), &coverage, request.allow_incomplete) {
         Outcome::Clean if is_open => Outcome::Incomplete,
         outcome => outcome,
     };
@@ -83,13 +56,13 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
         Outcome::Incomplete => Exit::Incomplete,
     };
     let mut suppressed = sorted.suppressed;
-    suppressed.inline = source.coverage.allowed_inline;
-    suppressed.allowlisted = source.coverage.allowlisted;
+    suppressed.inline = coverage.allowed_inline;
+    suppressed.allowlisted = coverage.allowlisted;
     let report = Report {
         rules,
         findings: sorted.reported,
         withheld: sorted.withheld,
-        coverage: source.coverage,
+        coverage,
         outcome,
         exit_code: exit.code(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -164,59 +137,6 @@ fn summarize(report: &Report<'_>, quiet: bool, with_count: bool) {
     } else if !quiet {
         terminal::note(&format!("{found}; {covered}"));
     }
-}
-
-/// Where configuration and exceptions come from.
-fn config_files(request: &ScanRequest) -> anyhow::Result<ConfigFiles<'_>> {
-    let target = &request.target;
-    if let Some(revision) = &request.config_from {
-        let Target::Repository { repository, .. } = target else {
-            return Err(UsageError("--config-from names a commit, so it needs a repository".to_owned()).into());
-        };
-        let files = Box::new(CommittedFiles::open(repository, revision)?);
-        return Ok(ConfigFiles::Commit { files, work_tree: repository.work_tree().map(Path::to_owned) });
-    }
-    if let Some(folder) = &request.config_folder {
-        return Ok(ConfigFiles::Folder(folder.clone()));
-    }
-    Ok(match target {
-        Target::Repository { repository, .. } => match repository.work_tree() {
-            Some(top) => ConfigFiles::Folder(top.to_owned()),
-            None => ConfigFiles::Nowhere,
-        },
-        Target::Directory { paths, .. } => ConfigFiles::Folder(folder_of(paths)),
-        Target::StandardInput => ConfigFiles::Folder(PathBuf::from(".")),
-    })
-}
-
-/// The folder that is scanned; for single files the current one, as in gitleaks.
-fn folder_of(paths: &[PathBuf]) -> PathBuf {
-    match paths {
-        [one] if one.is_dir() => one.clone(),
-        _ => PathBuf::from("."),
-    }
-}
-
-fn inspector(request: &ScanRequest, config: keystile_scan::config::Config) -> Inspector {
-    let salt = config.salt.as_deref().map(|salt| keystile_scan::Salt::new(salt.as_bytes())).unwrap_or_default();
-    let options = ScanOptions {
-        decode_depth: request.decode_depth,
-        inline_allow: request.inline_allow,
-        strict: request.strict,
-        salt,
-        ..ScanOptions::default()
-    };
-    let archives = keystile_archive::Limits { depth: request.archive_depth, ..keystile_archive::Limits::default() };
-    Inspector {
-        scanner: Scanner::new(config.rules, options),
-        options: InspectOptions { skip_binary: request.skip_binary, max_bytes: request.max_bytes, archives },
-    }
-}
-
-fn read_source(request: &ScanRequest, inspector: &Inspector) -> anyhow::Result<SourceReport> {
-    let progress = Arc::new(Progress::default());
-    let _display = ProgressDisplay::start(&progress, request.progress);
-    sources::read(request, inspector, &progress)
 }
 
 fn report_target(target: &Target) -> report::Target {

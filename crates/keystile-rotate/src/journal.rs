@@ -60,6 +60,8 @@ pub enum Call {
     Unstage,
     /// Switch an access key off.
     Deactivate,
+    /// Refuse the temporary credentials that were made with an access key.
+    DenySessions,
 }
 
 /// What happened.

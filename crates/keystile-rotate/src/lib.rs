@@ -8,6 +8,7 @@
 //! What must never happen: a second new version for one leak (see [`token`]), success while the leaked value is
 //! still current, a value or a digest of one in a plan, a journal, a report, a log or an error.
 
+pub mod access_key;
 pub mod backend;
 pub mod clock;
 pub mod guard;
@@ -22,6 +23,7 @@ pub mod search;
 pub mod strategy;
 pub mod token;
 
+pub use access_key::{AccessKeyId, AccessKeys};
 pub use backend::SecretBackend;
 pub use keystile_inventory::{CallError, CallErrorKind};
 pub use leak::{Leak, Place, PlaceKind};

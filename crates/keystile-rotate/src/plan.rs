@@ -11,6 +11,7 @@ use keystile_inventory::{RotationMeans, SecretArn, SecretRecord, Stage, VersionI
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::access_key::HeldKey;
 use crate::backend::{BackendKind, Identity};
 use crate::leak::Place;
 use crate::outcome::Outcome;
@@ -107,6 +108,9 @@ pub struct PlanItem {
     pub places: Vec<Place>,
     /// The secret that holds it; `None` = unmanaged.
     pub secret: Option<Held>,
+    /// The IAM access key that it is, or is the secret half of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<HeldKey>,
     /// What is to be done.
     pub action: Action,
     /// What forbids it, each as a sentence with the cure. Not empty: nothing is done.

@@ -134,6 +134,7 @@ fn the_process_that_applies() {
         blocked: Vec::new(),
         warnings: Vec::new(),
         guidance: Vec::new(),
+        access_key: None,
         consumers: None,
     };
     let plan = RotationPlan {
@@ -146,7 +147,7 @@ fn the_process_that_applies() {
     };
     let mut writer = JournalWriter::open(journal.as_ref(), "run-1").unwrap();
     let (managers, stop, history) =
-        ([Connected { identity, backend: &backend }], AtomicBool::new(false), Default::default());
+        ([Connected { identity, backend: &backend, access_keys: None }], AtomicBool::new(false), Default::default());
     let limits = Limits { wait: Duration::from_secs(12), ..Limits::default() };
     let report = Run::new(&managers, &Real, limits, &history, &stop, &mut writer).apply(&plan, &[1]).unwrap();
     // A line of its own, whatever the test harness has written before.

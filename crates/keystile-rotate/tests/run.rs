@@ -26,7 +26,7 @@ fn history(lines: &Lines) -> keystile_rotate::journal::History {
 }
 
 fn apply_with(fake: &Fake, plan: &RotationPlan, clock: &Still, lines: &mut Lines, limits: Limits) -> RunReport {
-    let managers = [Connected { identity: fake::identity(), backend: fake }];
+    let managers = [Connected { identity: fake::identity(), backend: fake, access_keys: None }];
     let (stop, history) = (AtomicBool::new(false), history(lines));
     let numbers: Vec<u32> = plan.items.iter().map(|item| item.number).collect();
     Run::new(&managers, clock, limits, &history, &stop, lines).apply(plan, &numbers).unwrap()
@@ -194,7 +194,7 @@ fn nothing_is_called_that_is_not_in_the_journal() {
 fn a_signal_starts_nothing() {
     let fake = Fake::new(Function::Works, &[]);
     let plan = fake::plan(&fake, ROTATE);
-    let managers = [Connected { identity: fake::identity(), backend: &fake }];
+    let managers = [Connected { identity: fake::identity(), backend: &fake, access_keys: None }];
     let (stop, history, mut lines) = (AtomicBool::new(false), Default::default(), Lines::default());
     stop.store(true, Ordering::Relaxed);
     let clock = Still::new();
@@ -275,7 +275,7 @@ fn a_staged_value_is_taken_back_when_someone_else_was_faster() {
 #[test]
 fn an_abort_takes_a_staged_value_back_and_touches_nothing_else() {
     let abort = |fake: &Fake, plan: &RotationPlan| {
-        let managers = [Connected { identity: fake::identity(), backend: fake }];
+        let managers = [Connected { identity: fake::identity(), backend: fake, access_keys: None }];
         let (stop, history, mut lines, clock) =
             (AtomicBool::new(false), history(&Lines::default()), Lines::default(), Still::new());
         Run::new(&managers, &clock, Limits::default(), &history, &stop, &mut lines).abort(plan, &[1]).unwrap()

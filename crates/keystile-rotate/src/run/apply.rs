@@ -11,6 +11,7 @@ use keystile_inventory::{SecretArn, VersionId};
 
 use super::item::ItemRun;
 use super::limits::Limits;
+use crate::access_key::AccessKeys;
 use crate::backend::{Identity, SecretBackend};
 use crate::clock::Clock;
 use crate::journal::{Call, Event, FORMAT, History, JournalError, Sink};
@@ -56,6 +57,8 @@ pub struct Connected<'a> {
     pub identity: Identity,
     /// The manager.
     pub backend: &'a dyn SecretBackend,
+    /// The access keys of the same account, where it is one of AWS's and they may be asked about.
+    pub access_keys: Option<&'a dyn AccessKeys>,
 }
 
 impl std::fmt::Debug for Connected<'_> {

@@ -365,6 +365,7 @@ pub(crate) fn plan(fake: &Fake, action: Action) -> RotationPlan {
             blocked: Vec::new(),
             warnings: Vec::new(),
             guidance: Vec::new(),
+            access_key: None,
             consumers: None,
         };
         RotationPlan {

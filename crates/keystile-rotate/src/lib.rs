@@ -11,6 +11,7 @@
 pub mod access_key;
 pub mod backend;
 pub mod clock;
+pub mod consumers;
 pub mod guard;
 pub mod index;
 pub mod journal;

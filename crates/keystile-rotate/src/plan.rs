@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::access_key::HeldKey;
 use crate::backend::{BackendKind, Identity};
+use crate::consumers::Consumers;
 use crate::leak::Place;
 use crate::outcome::Outcome;
 use crate::token::Purpose;
@@ -124,7 +125,7 @@ pub struct PlanItem {
     pub guidance: Vec<String>,
     /// Who consumes the secret in the cluster, as far as it was looked at.
     #[serde(default)]
-    pub consumers: Option<serde_json::Value>,
+    pub consumers: Option<Consumers>,
 }
 
 /// A secret that holds a leaked value, as it was when the plan was made.

@@ -7,4 +7,5 @@
 
 mod support;
 
+mod inventory;
 mod servers;

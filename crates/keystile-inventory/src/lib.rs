@@ -5,11 +5,13 @@
 //! it; `keystile-rotate` has the calls that can.
 
 pub mod aws;
+pub mod entry;
 pub mod error;
 pub mod findings;
 pub mod listing;
 pub mod record;
 
+pub use entry::entry;
 pub use error::{CallError, CallErrorKind};
 pub use findings::{InventoryFinding, findings};
 pub use listing::listing;

@@ -105,7 +105,7 @@ fn each_mode_of_a_rotation_has_its_outcome() {
 #[ignore = "run by the test above, with an emulator"]
 fn the_process_that_applies() {
     let [Ok(arn), Ok(version), Ok(journal)] = VARIABLES.map(std::env::var) else { return };
-    let options = AwsOptions { profile: None, region: None, attempt_timeout: Some(Duration::from_secs(5)) };
+    let options = AwsOptions { attempt_timeout: Some(Duration::from_secs(5)), ..AwsOptions::default() };
     let backend = AwsSecretsManager::open(&options).unwrap();
     let identity = backend.identity().unwrap();
     let record = backend.describe(&SecretArn(arn)).unwrap();

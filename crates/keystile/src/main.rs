@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Scan(args) => commands::scan::run(*args),
         Command::Check(args) => commands::check::run(*args),
         Command::Policy(args) => commands::policy::run(*args),
+        Command::Inventory(args) => commands::inventory::run(&args),
         Command::Rules(args) => commands::rules::run(args),
         Command::Init(args) => commands::init::run(&args),
         Command::Completions(args) => commands::completions::run(&args),

@@ -19,15 +19,27 @@ pub struct AwsOptions {
     pub profile: Option<String>,
     /// Region; `None` = `AWS_REGION`, then the profile's, then the machine's own.
     pub region: Option<String>,
+    /// Where requests go instead of AWS's own addresses; `None` = `AWS_ENDPOINT_URL` and its like, then the
+    /// profile's, then AWS's. [`EndpointGuard`] looks at it too.
+    pub endpoint_url: Option<String>,
     /// Time for one attempt of a call; `None` = [`ATTEMPT`].
     pub attempt_timeout: Option<Duration>,
+    /// Attempts of a call that is throttled, or that a server failed to answer; `None` = [`ATTEMPTS`].
+    pub attempts: Option<u32>,
 }
 
 /// Time limit of one attempt: Secrets Manager answers within a fraction of a second.
 pub const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Attempts of a call: the SDK repeats throttled ones and server errors with increasing waits.
-const ATTEMPTS: u32 = 3;
+pub const ATTEMPTS: u32 = 3;
+
+/// Attempts where nothing but a list is at stake and nobody waits for a single call: the waits between them add up
+/// to half a minute at most.
+pub const PATIENT_ATTEMPTS: u32 = 7;
+
+/// Longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A way to AWS, in one region. Nothing is sent until the first call.
 #[derive(Debug, Clone)]
@@ -56,16 +68,17 @@ impl Connection {
     pub async fn open(options: &AwsOptions) -> Result<Self, CallError> {
         let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
         let attempt = options.attempt_timeout.unwrap_or(ATTEMPT);
+        let attempts = options.attempts.unwrap_or(ATTEMPTS).max(1);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .app_name(AppName::new("keystile").expect("a name of letters"))
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(LONGEST_WAIT))
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(5))
                     .operation_attempt_timeout(attempt)
                     // Room for the waits between the attempts.
-                    .operation_timeout(attempt * ATTEMPTS + Duration::from_secs(10))
+                    .operation_timeout((attempt + LONGEST_WAIT) * attempts)
                     .build(),
             );
         if let Some(profile) = &options.profile {
@@ -73,6 +86,9 @@ impl Connection {
         }
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(url) = &options.endpoint_url {
+            loader = loader.endpoint_url(url);
         }
         let config = loader.load().await;
         let Some(region) = config.region().map(ToString::to_string) else {

@@ -7,7 +7,9 @@ pub mod connection;
 mod convert;
 pub mod endpoint;
 pub mod error;
+pub mod region;
 pub mod secrets;
 
 pub use connection::{AwsIdentity, AwsOptions, Connection};
+pub use region::{Pace, Progress, RegionRead, Scope};
 pub use secrets::Secrets;

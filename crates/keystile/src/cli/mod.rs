@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 pub mod check;
 pub mod gitleaks;
 pub mod init;
+pub mod inventory;
 pub mod policy;
 pub mod rules;
 pub mod scan;
@@ -36,6 +37,8 @@ pub enum Command {
     Check(Box<check::CheckArgs>),
     /// Look at the policy, and ask it about an object
     Policy(Box<policy::PolicyArgs>),
+    /// List managed secrets with what is wrong with them, and who refers to them
+    Inventory(Box<inventory::InventoryArgs>),
     /// Look at the rules and try them
     Rules(rules::RulesArgs),
     /// Write a starting configuration, the git hook and a CI snippet

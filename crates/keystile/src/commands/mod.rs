@@ -4,6 +4,7 @@ pub mod check;
 pub mod completions;
 pub mod gitleaks;
 pub mod init;
+pub mod inventory;
 pub mod policy;
 pub mod rules;
 pub mod scan;

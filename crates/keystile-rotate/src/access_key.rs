@@ -4,15 +4,24 @@
 //! forbids exactly that, and whoever found it would see the same answers. It is switched off by a role of one's
 //! own, and never deleted: switching it on again is one command.
 //!
-//! [`id`] reads an access key's id without asking anyone, [`AccessKeys`] is what IAM is asked.
+//! [`id`] reads an access key's id without asking anyone, [`AccessKeys`] is what IAM is asked, and `aws` (feature
+//! `iam`) asks it. [`planner`] says what is to be done; the run does it.
 
+#[cfg(feature = "iam")]
+mod answer;
+#[cfg(feature = "iam")]
+pub mod aws;
 pub mod id;
+mod pairs;
+pub mod planner;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use keystile_inventory::CallError;
 use serde::{Deserialize, Serialize};
 
 pub use id::{AccessKeyId, AccessKeyKind, NoAccessKeyId};
+pub use pairs::SECRET_KEY_RULE;
+pub use planner::{KeyOptions, plan_access_keys};
 
 use crate::backend::Accepted;
 
@@ -155,6 +164,12 @@ pub trait AccessKeys: Send + Sync {
     /// As for every call.
     fn policies_of(&self, user: &str) -> Result<Vec<String>, CallError>;
 
+    /// The names of the inline policies of a user (`ListUserPolicies`).
+    ///
+    /// # Errors
+    /// As for every call.
+    fn inline_policies_of(&self, user: &str) -> Result<Vec<String>, CallError>;
+
     /// Switches a key off (`UpdateAccessKey`). Doing it twice is harmless.
     ///
     /// # Errors
@@ -167,4 +182,25 @@ pub trait AccessKeys: Send + Sync {
     /// # Errors
     /// As for every call.
     fn deny_sessions(&self, user: &str, name: &str, until: Timestamp) -> Result<Accepted, CallError>;
+}
+
+/// How long temporary credentials can outlive their access key: `GetSessionToken` and `GetFederationToken` give them
+/// for 36 hours at most (API reference of STS, `DurationSeconds`).
+pub const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(36);
+
+/// The policy of [`AccessKeys::deny_sessions`]. Requests with a long-term key have no `aws:TokenIssueTime`, so the
+/// user's other keys go on working.
+#[must_use]
+pub fn sessions_policy(until: Timestamp) -> String {
+    serde_json::json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "KeystileRevokedSessions",
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": { "DateLessThan": { "aws:TokenIssueTime": until.to_string() } },
+        }],
+    })
+    .to_string()
 }

@@ -3,6 +3,7 @@
 //! [`decide`] says what to do next about an item, [`apply`] does it, [`verify`] proves what came of it. Resuming
 //! a run that was killed is applying the plan again: what was done is told from the secret's versions.
 
+mod access_key;
 pub mod apply;
 pub mod decide;
 mod generate;

@@ -50,7 +50,7 @@ where
 /// Of an error code (which the two protocols write alike) and an HTTP status.
 fn kind_of(code: Option<&str>, status: u16) -> CallErrorKind {
     match (code, status) {
-        (Some("ResourceNotFoundException"), _) => CallErrorKind::NotFound,
+        (Some("ResourceNotFoundException" | "NoSuchEntity"), _) => CallErrorKind::NotFound,
         (Some("AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation"), _) => CallErrorKind::Denied,
         (
             Some(
@@ -146,6 +146,7 @@ mod tests {
         for (code, status, kind) in [
             (Some("ResourceNotFoundException"), 400, NotFound),
             (Some("ResourceNotFoundException"), 404, NotFound),
+            (Some("NoSuchEntity"), 404, NotFound),
             (Some("AccessDeniedException"), 400, Denied),
             (None, 403, Denied),
             (Some("ExpiredTokenException"), 400, NoCredentials),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use keystile_inventory::{SecretArn, VersionId};
 
+use super::access_key::KeyRun;
 use super::item::ItemRun;
 use super::limits::Limits;
 use crate::access_key::AccessKeys;
@@ -137,7 +138,7 @@ impl<'a> Run<'a> {
         self.journal.append(self.clock.now(), begin)?;
         let mut results = Vec::new();
         for item in plan.items.iter().filter(|item| chosen.contains(&item.number)) {
-            let result = self.item(item, work);
+            let result = self.item(item, work, &results);
             self.count(item, &result);
             self.note(Event::Ended {
                 item: result.item,
@@ -151,7 +152,8 @@ impl<'a> Run<'a> {
         Ok(RunReport { results, stopped: self.stopped })
     }
 
-    fn item(&mut self, item: &PlanItem, work: Work) -> ItemResult {
+    /// `before` are the results of the items before it.
+    fn item(&mut self, item: &PlanItem, work: Work, before: &[ItemResult]) -> ItemResult {
         let end = |outcome, why: &str| ItemResult {
             item: item.number,
             outcome,
@@ -160,6 +162,9 @@ impl<'a> Run<'a> {
         };
         if let Some(block) = item.blocked.first() {
             return end(block.outcome, &block.why);
+        }
+        if let Some(key) = &item.access_key {
+            return KeyRun::new(self, item, key).run(work, before);
         }
         let Some(held) = &item.secret else {
             return end(Outcome::Unmanaged, "no managed secret that was looked at holds it");

@@ -10,6 +10,7 @@
 
 mod change;
 pub mod committed_files;
+pub mod content_at;
 pub mod coverage;
 pub mod directory;
 pub mod error;
@@ -30,6 +31,7 @@ pub mod walk;
 pub mod work_tree;
 
 pub use committed_files::CommittedFiles;
+pub use content_at::{ContentPlace, content_at};
 pub use coverage::{Coverage, Gap, GapKind, SkipReason, Skipped};
 pub use error::Error;
 pub use inspect::{InspectOptions, Inspection, Inspector, Judged};

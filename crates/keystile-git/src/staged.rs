@@ -4,7 +4,7 @@
 //! knows split and sparse indexes as libgit2 does not, and never refreshed or written. Files of the work tree are not
 //! looked at: what counts is what will be committed.
 
-mod index;
+pub(crate) mod index;
 
 use keystile_scan::{Occurrence, OccurrencePlace};
 

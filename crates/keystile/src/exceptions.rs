@@ -60,7 +60,8 @@ impl Exceptions {
                 }
             }
         }
-        let (baseline, baseline_path) = read_baseline(request, files)?;
+        let (baseline, baseline_path) =
+            if request.with_baseline { read_baseline(request, files)? } else { (None, None) };
         if request.update_baseline && baseline_path.is_none() {
             return Err(no_place().into());
         }

@@ -13,6 +13,8 @@ pub enum Exit {
     Usage,
     /// Something in scope could not be read or decided: 3.
     Incomplete,
+    /// Ended by a signal, after what was under way: 128 and its number.
+    Interrupted(u8),
 }
 
 impl Exit {
@@ -21,9 +23,20 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Clean => 0,
-            Self::Findings(code) => code,
+            Self::Findings(code) | Self::Interrupted(code) => code,
             Self::Usage => 2,
             Self::Incomplete => 3,
+        }
+    }
+
+    /// With this status, one of 0 to 3.
+    #[must_use]
+    pub const fn of_status(status: u8) -> Self {
+        match status {
+            0 => Self::Clean,
+            1 => Self::Findings(1),
+            2 => Self::Usage,
+            _ => Self::Incomplete,
         }
     }
 
@@ -49,6 +62,18 @@ impl fmt::Display for UsageError {
 }
 
 impl std::error::Error for UsageError {}
+
+/// Something that the command needs could not be had now (a network, a busy server); nothing was done: 3.
+#[derive(Debug)]
+pub struct IncompleteError(pub String);
+
+impl fmt::Display for IncompleteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for IncompleteError {}
 
 #[cfg(test)]
 mod tests {

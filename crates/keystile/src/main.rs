@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use keystile::cli::{Cli, Command};
 use keystile::commands;
-use keystile::exit::Exit;
+use keystile::exit::{Exit, IncompleteError};
 use keystile::terminal;
 
 fn main() -> ExitCode {
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(*args),
         Command::Policy(args) => commands::policy::run(*args),
         Command::Inventory(args) => commands::inventory::run(&args),
+        Command::Rotate(args) => commands::rotate::run(*args),
         Command::Rules(args) => commands::rules::run(args),
         Command::Init(args) => commands::init::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
@@ -40,7 +41,8 @@ fn main() -> ExitCode {
         Err(error) if terminal::is_closed_pipe(&error) => Exit::Clean.code().into(),
         Err(error) => {
             terminal::error(&format!("{error:#}"));
-            Exit::Usage.code().into()
+            let is_incomplete = error.downcast_ref::<IncompleteError>().is_some();
+            if is_incomplete { Exit::Incomplete } else { Exit::Usage }.code().into()
         }
     }
 }

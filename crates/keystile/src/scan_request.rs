@@ -6,6 +6,7 @@ use keystile_git::Error;
 use keystile_git::Repository;
 use keystile_git::repository::Location;
 
+use crate::cli::rotate::PlanArgs;
 use crate::cli::scan::{Compat, ScanArgs, When};
 use crate::exit::UsageError;
 use crate::report::Format;
@@ -50,6 +51,8 @@ pub struct ScanRequest {
     pub ignore_files_around: bool,
     /// Known findings.
     pub baseline: Option<PathBuf>,
+    /// Leave out what the baseline has.
+    pub with_baseline: bool,
     /// Write the baseline.
     pub update_baseline: bool,
     /// Reports, the one for standard output first.
@@ -158,7 +161,15 @@ impl ScanRequest {
     /// # Errors
     /// If the arguments contradict each other, or there is nothing at the path.
     pub fn from_args(args: ScanArgs) -> anyhow::Result<Self> {
-        let target = target(&args)?;
+        let target = target(&Choice {
+            paths: &args.paths,
+            staged: args.staged,
+            range: args.range.as_deref(),
+            dir: args.dir,
+            history_only: args.history_only,
+            no_ignore: args.no_ignore,
+            follow_symlinks: args.follow_symlinks,
+        })?;
         let strict = args.compat == Compat::Strict;
         let redact_percent = if args.reveal { 0 } else { args.redact.unwrap_or(100) };
         let verify = args.verify.then(|| VerifyRequest {
@@ -192,6 +203,7 @@ impl ScanRequest {
             ignore_files: args.ignore_file,
             gitleaks_ignore_files: Vec::new(),
             baseline: args.baseline,
+            with_baseline: true,
             update_baseline: args.update_baseline,
             reports,
             redact_percent,
@@ -208,6 +220,58 @@ impl ScanRequest {
             verify,
         })
     }
+
+    /// What `keystile rotate plan` looks for leaks in. What the baseline has is in it: a leak that is known is not one
+    /// that was rotated.
+    ///
+    /// # Errors
+    /// If there is nothing at the path.
+    pub fn for_rotation(args: &PlanArgs) -> anyhow::Result<Self> {
+        let target = target(&Choice {
+            paths: args.path.as_slice(),
+            staged: false,
+            range: args.range.as_deref(),
+            dir: args.dir,
+            history_only: false,
+            no_ignore: false,
+            follow_symlinks: false,
+        })?;
+        Ok(Self {
+            target,
+            messages: args.messages,
+            unreachable: false,
+            config: args.config.clone(),
+            config_folder: None,
+            skip_bad_rules: false,
+            enable_rule: args.enable_rule.clone(),
+            config_from: None,
+            strict: false,
+            decode_depth: DECODE_DEPTH,
+            archive_depth: ARCHIVE_DEPTH,
+            skip_binary: false,
+            max_bytes: None,
+            inline_allow: true,
+            ignore_files_around: args.ignore_file.is_empty(),
+            ignore_files: args.ignore_file.clone(),
+            gitleaks_ignore_files: Vec::new(),
+            baseline: None,
+            with_baseline: false,
+            update_baseline: false,
+            reports: Vec::new(),
+            redact_percent: 100,
+            redact_human_percent: 100,
+            exit_code: 1,
+            allow_incomplete: false,
+            color: args.show.color,
+            progress: !args.show.no_progress,
+            quiet: false,
+            verbose: false,
+            threads: threads(None),
+            delta: true,
+            verify_objects: false,
+            verify: None,
+        })
+    }
 }
 
 /// As many threads as asked for, or as there are cores.
@@ -216,7 +280,18 @@ pub fn threads(wanted: Option<std::num::NonZeroUsize>) -> usize {
     wanted.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get)
 }
 
-fn target(args: &ScanArgs) -> anyhow::Result<Target> {
+/// What was named as the source, whatever the command.
+struct Choice<'a> {
+    paths: &'a [PathBuf],
+    staged: bool,
+    range: Option<&'a str>,
+    dir: bool,
+    history_only: bool,
+    no_ignore: bool,
+    follow_symlinks: bool,
+}
+
+fn target(args: &Choice<'_>) -> anyhow::Result<Target> {
     let usage = |message: String| Err(UsageError(message).into());
     let of_repository = args.staged || args.range.is_some() || args.history_only;
     if args.paths.iter().any(|path| path.as_os_str() == "-") {
@@ -225,7 +300,7 @@ fn target(args: &ScanArgs) -> anyhow::Result<Target> {
         }
         return Ok(Target::StandardInput);
     }
-    for path in &args.paths {
+    for path in args.paths {
         if path.symlink_metadata().is_err() {
             return usage(format!("{}: there is no such file or folder", path.display()));
         }
@@ -237,9 +312,9 @@ fn target(args: &ScanArgs) -> anyhow::Result<Target> {
         paths_as_named: false,
     };
     if args.dir {
-        return Ok(directory(if args.paths.is_empty() { vec![".".into()] } else { args.paths.clone() }));
+        return Ok(directory(if args.paths.is_empty() { vec![".".into()] } else { args.paths.to_vec() }));
     }
-    let path = match args.paths.as_slice() {
+    let path = match args.paths {
         [] => Path::new("."),
         [one] => one,
         many if many.iter().all(|path| path.is_file()) && !of_repository => return Ok(directory(many.to_vec())),
@@ -251,8 +326,8 @@ fn target(args: &ScanArgs) -> anyhow::Result<Target> {
         }
         return Ok(directory(vec![path.to_owned()]));
     }
-    let part = match &args.range {
-        Some(range) => Part::Range(range.clone()),
+    let part = match args.range {
+        Some(range) => Part::Range(range.to_owned()),
         None if args.staged => Part::Staged,
         None if args.history_only => Part::History,
         None => Part::Everything { honour_ignore_files: !args.no_ignore },

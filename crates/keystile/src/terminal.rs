@@ -2,20 +2,47 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use crate::scrub::{scrub, scrub_arguments};
 
+/// Whether a signal asks for an end instead of being one.
+static IS_GRACEFUL: AtomicBool = AtomicBool::new(false);
+/// Set by a signal while [`stop_gracefully`] holds.
+static STOP: AtomicBool = AtomicBool::new(false);
+/// That signal; 0: none.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
 /// Ends the process at once on Ctrl-C (130), termination (143) and hang-up (129): a scan holds nothing
-/// that needs tidying up, reports are written whole or not at all.
+/// that needs tidying up, reports are written whole or not at all. Where [`stop_gracefully`] was called, the first
+/// signal asks for an end and the second one is it.
 pub fn exit_on_signals() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     // Without the handler the default action ends the process too, with the same status in a shell.
     let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
     std::thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            std::process::exit(128 + signal);
+        for signal in signals.forever() {
+            if !IS_GRACEFUL.load(Ordering::SeqCst) || STOP.load(Ordering::SeqCst) {
+                std::process::exit(128 + signal);
+            }
+            SIGNAL.store(signal, Ordering::SeqCst);
+            STOP.store(true, Ordering::SeqCst);
+            note("stopping: the call that is under way is finished and written down; once more ends at once");
         }
     });
+}
+
+/// From now on the first signal sets the flag that is given back, and ends nothing.
+pub fn stop_gracefully() -> &'static AtomicBool {
+    IS_GRACEFUL.store(true, Ordering::SeqCst);
+    &STOP
+}
+
+/// The exit status that the signal which asked for an end stands for; `None`: there was none.
+#[must_use]
+pub fn signal_status() -> Option<u8> {
+    let signal = SIGNAL.load(Ordering::SeqCst);
+    (signal != 0).then(|| u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }
 
 /// Replaces the text of a panic by its place: the text may quote what was being read.

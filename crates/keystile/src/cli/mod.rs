@@ -9,6 +9,7 @@ pub mod gitleaks;
 pub mod init;
 pub mod inventory;
 pub mod policy;
+pub mod rotate;
 pub mod rules;
 pub mod scan;
 
@@ -39,6 +40,8 @@ pub enum Command {
     Policy(Box<policy::PolicyArgs>),
     /// List managed secrets with what is wrong with them, and who refers to them
     Inventory(Box<inventory::InventoryArgs>),
+    /// Rotate the managed secrets that leaks belong to, and prove it
+    Rotate(Box<rotate::RotateArgs>),
     /// Look at the rules and try them
     Rules(rules::RulesArgs),
     /// Write a starting configuration, the git hook and a CI snippet

@@ -165,6 +165,7 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
         gitleaks_ignore_files: ignore_files(&args.gitleaks_ignore_path)?,
         ignore_files_around: true,
         baseline: args.baseline_path,
+        with_baseline: true,
         update_baseline: false,
         reports,
         redact_percent: args.redact.unwrap_or(0),

@@ -6,5 +6,6 @@ pub mod gitleaks;
 pub mod init;
 pub mod inventory;
 pub mod policy;
+pub mod rotate;
 pub mod rules;
 pub mod scan;

@@ -1,0 +1,140 @@
+//! `keystile rotate apply`, `resume` and `abort`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use keystile_rotate::journal::{Journal, JournalWriter};
+use keystile_rotate::plan::Action;
+use keystile_rotate::run::{Limits, Run, RunReport};
+use keystile_rotate::{Outcome, PlanItem, RotationPlan, outcome};
+
+use super::clock::SystemClock;
+use super::confirm::confirm;
+use super::managers::Managers;
+use super::{plan_file, show};
+use crate::cli::rotate::ApplyArgs;
+use crate::exit::{Exit, UsageError};
+use crate::terminal;
+
+/// What is done with the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Carry it out.
+    Apply,
+    /// Go on with it.
+    Resume,
+    /// Take back what is half done.
+    Abort,
+}
+
+/// Carries a plan out.
+///
+/// # Errors
+/// A plan or a journal that can't be used, no credentials, nobody to ask. Nothing was done then.
+pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
+    let plan = plan_file::read(&args.plan)?;
+    show::check_destinations(&args.reports)?;
+    let journal_path = plan_file::journal_path(&args.plan, args.journal.as_deref());
+    let before = plan_file::journal(&journal_path, &plan)?;
+    if kind != Kind::Apply && before.entries.is_empty() {
+        let cure = "`keystile rotate apply` begins; --journal names another file";
+        return Err(UsageError(format!("the journal {} is empty or not there; {cure}", journal_path.display())).into());
+    }
+    let chosen = chosen(args, &plan)?;
+    let acting: Vec<&PlanItem> = plan.items.iter().filter(|item| chosen.contains(&item.number) && acts(item)).collect();
+    check_allowed(args, &acting)?;
+    let stop = terminal::stop_gracefully();
+    let managers = Managers::of_plan(&plan, &chosen, args.profile.as_deref())?;
+    if !args.yes && !acting.is_empty() {
+        let verb = match kind {
+            Kind::Apply | Kind::Resume => "Change",
+            Kind::Abort => "Take back what was stored in",
+        };
+        let what = format!("{verb} {} secret(s)?", acting.len());
+        let lines: Vec<String> = acting.iter().map(|item| show::line(item)).collect();
+        if !confirm(&what, &lines)? {
+            terminal::note("nothing was changed");
+            return Ok(Exit::Usage);
+        }
+    }
+    let limits = Limits {
+        most: args.max,
+        wait: if args.no_wait { Duration::ZERO } else { Duration::from_secs(args.wait) },
+        ..Limits::default()
+    };
+    let clock = SystemClock(stop);
+    let mut writer = JournalWriter::open(&journal_path, run_id()).map_err(|error| UsageError(error.to_string()))?;
+    // Read again, now that nobody else writes.
+    let before = plan_file::journal(&journal_path, &plan)?;
+    let history = before.history();
+    let connected = managers.connected();
+    let run = Run::new(&connected, &clock, limits, &history, stop, &mut writer);
+    let report = match kind {
+        Kind::Apply | Kind::Resume => run.apply(&plan, &chosen),
+        Kind::Abort => run.abort(&plan, &chosen),
+    }
+    .map_err(|error| UsageError(error.to_string()))?;
+    drop(writer);
+    let journal = Journal::read(&journal_path).map_err(|error| UsageError(error.to_string()))?;
+    show::result(&plan, &journal, Some(&report), &args.plan, &args.reports)?;
+    Ok(match terminal::signal_status() {
+        Some(status) => Exit::Interrupted(status),
+        None => exit(&report),
+    })
+}
+
+/// The numbers of the items that are meant.
+fn chosen(args: &ApplyArgs, plan: &RotationPlan) -> anyhow::Result<Vec<u32>> {
+    let all: Vec<u32> = plan.items.iter().map(|item| item.number).collect();
+    if args.item.is_empty() {
+        return Ok(all);
+    }
+    if let Some(unknown) = args.item.iter().find(|number| !all.contains(number)) {
+        let known = all.last().map_or("it has none".to_owned(), |last| format!("they are 1 to {last}"));
+        return Err(UsageError(format!("--item {unknown}: the plan has no such item; {known}")).into());
+    }
+    Ok(args.item.clone())
+}
+
+/// Whether something would be done for the item.
+fn acts(item: &PlanItem) -> bool {
+    item.blocked.is_empty() && !matches!(item.action, Action::Nothing(_))
+}
+
+/// Whoever applies says again what may be touched: the plan may be someone else's.
+fn check_allowed(args: &ApplyArgs, acting: &[&PlanItem]) -> anyhow::Result<()> {
+    for prefix in &args.guards.allow_prefix {
+        if !prefix.ends_with(['/', '-', '_', '.']) {
+            let text =
+                format!("--allow-prefix {prefix} must end in /, -, _ or .: it would cover names that begin alike");
+            return Err(UsageError(text).into());
+        }
+    }
+    for item in acting {
+        let Some(held) = &item.secret else { continue };
+        let prefixes = &args.guards.allow_prefix;
+        if !prefixes.is_empty() && !prefixes.iter().any(|prefix| held.name.starts_with(prefix)) {
+            let text = format!(
+                "item {}: {} has none of the allowed prefixes; leave the item out with --item, or give --allow-prefix",
+                item.number, held.name
+            );
+            return Err(UsageError(text).into());
+        }
+        let accounts = &args.guards.allow_account;
+        if !accounts.is_empty() && !accounts.contains(&held.account) {
+            let text = format!("item {}: account {} is not allowed; give --allow-account", item.number, held.account);
+            return Err(UsageError(text).into());
+        }
+    }
+    Ok(())
+}
+
+fn exit(report: &RunReport) -> Exit {
+    let outcomes: Vec<Outcome> = report.results.iter().map(|result| result.outcome).collect();
+    Exit::of_status(outcome::exit_status(&outcomes))
+}
+
+/// A name for this run: its time and process.
+fn run_id() -> String {
+    format!("{}-{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"), std::process::id())
+}

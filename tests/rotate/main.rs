@@ -5,7 +5,17 @@
 //! fails). Each test starts servers of its own, which end with it.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "../cli/support/repository.rs"]
+#[expect(dead_code, reason = "shared with tests/cli, which uses all of it")]
+mod repository;
+#[path = "../cli/support/run.rs"]
+#[expect(dead_code, reason = "shared with tests/cli, which uses all of it")]
+mod run;
 mod support;
+#[path = "../cli/support/token.rs"]
+#[expect(dead_code, reason = "shared with tests/cli, which uses all of it")]
+mod token;
 
 mod inventory;
 mod servers;
+mod story;

@@ -69,7 +69,9 @@ impl Managers {
 
     /// As a run takes them.
     pub(super) fn connected(&self) -> Vec<Connected<'_>> {
-        self.backends().map(|(identity, backend)| Connected { identity: identity.clone(), backend }).collect()
+        self.backends()
+            .map(|(identity, backend)| Connected { identity: identity.clone(), backend, access_keys: None })
+            .collect()
     }
 }
 

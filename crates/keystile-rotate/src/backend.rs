@@ -6,6 +6,12 @@
 //! a request was carried out.
 
 pub mod aws;
+#[cfg(feature = "http-client")]
+mod http;
+#[cfg(feature = "http-client")]
+mod random;
+#[cfg(feature = "vault")]
+pub mod vault;
 
 use std::ops::ControlFlow;
 
@@ -34,7 +40,7 @@ pub enum BackendKind {
 pub struct Identity {
     /// Which manager.
     pub backend: BackendKind,
-    /// The account that is asked: AWS's account id, Google's project, Vault's namespace (empty: the root).
+    /// The account that is asked: AWS's account id, Google's project, `CLUSTER/NAMESPACE` of Vault.
     pub account: String,
     /// The region; `None` where the manager has none.
     pub region: Option<String>,
@@ -69,6 +75,13 @@ pub trait SecretBackend: Send + Sync {
     /// # Errors
     /// No credentials, no network.
     fn identity(&self) -> Result<Identity, CallError>;
+
+    /// Whether names that begin with `prefix` can be this manager's: no where its names are of another form, or of
+    /// places that its settings don't have. A prefix that no manager covers is a mistake of whoever wrote it.
+    fn covers(&self, prefix: &str) -> bool {
+        let _ = prefix;
+        true
+    }
 
     /// The secrets whose names begin with `prefix`, in any order, until `each` has enough.
     ///

@@ -73,8 +73,9 @@ impl Intercept for EndpointGuard {
     }
 }
 
-/// Over TLS anywhere; without it to this machine only.
-fn is_allowed(scheme: Option<&str>, host: Option<&str>) -> bool {
+/// Whether requests may go there: over TLS anywhere; without it to this machine only.
+#[must_use]
+pub fn is_allowed(scheme: Option<&str>, host: Option<&str>) -> bool {
     let is_loopback = host.is_some_and(|host| {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -290,6 +290,9 @@ impl<'r, 'a> ItemRun<'r, 'a> {
             Ok(accepted) => {
                 if matches!(call, Call::Rotate | Call::Stage) {
                     self.ask(attempt).accepted = true;
+                }
+                // A manager that numbers its versions knows the number when it is written: with the promotion.
+                if accepted.version.is_some() {
                     self.made = accepted.version;
                 }
                 Ok(())

@@ -152,7 +152,7 @@ fn user(value: &SecretBytes) -> Option<SecretBytes> {
 }
 
 /// Overwrites every string of a document.
-pub(super) fn wipe(document: &mut Value) {
+pub(crate) fn wipe(document: &mut Value) {
     match document {
         Value::String(text) => text.zeroize(),
         Value::Array(items) => items.iter_mut().for_each(wipe),

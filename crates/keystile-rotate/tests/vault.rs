@@ -1,0 +1,242 @@
+//! Rotation in a real Vault: KV version 2, and static roles of the database engine with a real PostgreSQL.
+
+#![cfg(feature = "vault")]
+
+#[expect(dead_code, reason = "the clock and the journal alone are used here")]
+mod fake;
+mod managers;
+#[path = "managers/vault.rs"]
+mod server;
+#[expect(dead_code, unused_imports, reason = "shared with tests/rotate, which uses all of it")]
+#[path = "../../../tests/rotate/support/mod.rs"]
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use fake::Lines;
+use keystile_inventory::{CallErrorKind, SecretArn, Stage, VersionId};
+use keystile_rotate::backend::vault::{VaultConnection, VaultKv, VaultLogin, VaultSettings};
+use keystile_rotate::plan::Action;
+use keystile_rotate::token::{Purpose, Token};
+use keystile_rotate::{Outcome, SecretBackend as _};
+use keystile_scan::SecretBytes;
+use managers::{apply, apply_with, look, plan};
+use serde_json::{Value, json};
+use server::{Loss, Vault, lossy};
+
+const LEAKED: &str = "Zk3mW8q-vT1xB6n-0Rt7";
+/// Tags that allow a new value.
+const GENERATE: [(&str, &str); 2] = [("keystile.io/rotate", "allow"), ("keystile.io/rotation", "generate")];
+
+/// A secret with an older version and a leaked one, beside others.
+fn team(vault: &Vault, name: &str) -> String {
+    let path = format!("team/{name}");
+    vault.put(&path, &json!({ "user": "app", "key": "q8Lw0zR4-Ht5kP-9sYd" }));
+    vault.put(&path, &json!({ "user": "app", "key": LEAKED, "port": 5432, "note": { "deep": [1, "ä"] } }));
+    vault.tag(&path, &GENERATE);
+    vault.put(&format!("team/{name}/below"), &json!({ "key": "m2Xc7vB9-Jn4hG-1wEq" }));
+    path
+}
+
+#[test]
+fn a_value_that_leaked_from_kv_is_replaced_once() {
+    let Some(vault) = Vault::start() else { return };
+    let path = team(&vault, "app");
+    vault.put("other/app", &json!({ "key": LEAKED }));
+    let kv = VaultKv::new(vault.connect());
+
+    let search = look(&kv, "secret/team/");
+    let names: Vec<&str> = search.secrets.iter().map(|known| known.record.name.as_str()).collect();
+    assert_eq!(names, ["secret/team/app", "secret/team/app/below"]);
+    assert_eq!(search.searched.versions, 3, "the older version too");
+    assert!(search.identity.account.ends_with("/root"), "{:?}", search.identity);
+
+    let plan = plan(&kv, "secret/team/", LEAKED, true);
+    let [item] = &plan.items[..] else { panic!("{:?}", plan.items) };
+    assert_eq!((item.action, &item.blocked[..]), (Action::Generate, &[][..]));
+    let held = item.secret.as_ref().unwrap();
+    assert_eq!((held.version.0.as_str(), held.pointer.as_str()), ("2", "/key"));
+
+    let mut lines = Lines::default();
+    let result = apply_with(&kv, &plan, &mut lines);
+    assert_eq!(result.outcome, Outcome::Rotated, "{result:?}");
+    assert_eq!(result.current, Some(VersionId("3".to_owned())));
+    let current = vault.current(&path);
+    let new = current["key"].as_str().unwrap().to_owned();
+    assert!(new.len() >= 32 && new != LEAKED, "a value of its own");
+    assert_eq!(
+        (&current["user"], &current["port"], &current["note"]["deep"]),
+        (&json!("app"), &json!(5432), &json!([1, "ä"]))
+    );
+
+    // Again, by this process and by another.
+    for _ in 0..2 {
+        let again = apply(&VaultKv::new(vault.connect()), &plan);
+        assert_eq!(again.outcome, Outcome::RotatedByOther, "{again:?}");
+    }
+    assert_eq!(vault.versions(&path), 3);
+    assert_eq!(vault.current("other/app")["key"], LEAKED, "outside of the prefix");
+    let shown = format!("{plan:?} {result:?} {lines:?} {kv:?}");
+    assert!(!shown.contains(LEAKED) && !shown.contains(&new));
+}
+
+#[test]
+fn three_runs_side_by_side_write_one_version() {
+    let Some(vault) = Vault::start() else { return };
+    for round in 0..5 {
+        let path = team(&vault, &format!("app-{round}"));
+        let plan = plan(&VaultKv::new(vault.connect()), &format!("secret/{path}"), LEAKED, true);
+        let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+            let runs: Vec<_> =
+                (0..3).map(|_| scope.spawn(|| apply(&VaultKv::new(vault.connect()), &plan).outcome)).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert_eq!(vault.versions(&path), 3, "{outcomes:?}");
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Rotated).count(), 1, "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Rotated | Outcome::RotatedByOther)));
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_after_any_line_is_resumed_to_one_version() {
+    let Some(vault) = Vault::start() else { return };
+    for dies_after in 1..9 {
+        let path = team(&vault, &format!("app-{dies_after}"));
+        let plan = plan(&VaultKv::new(vault.connect()), &format!("secret/{path}"), LEAKED, true);
+        let mut lines = Lines { dies_after: Some(dies_after), ..Lines::default() };
+        let killed = catch_unwind(AssertUnwindSafe(|| apply_with(&VaultKv::new(vault.connect()), &plan, &mut lines)));
+        lines.dies_after = None;
+        let result = apply_with(&VaultKv::new(vault.connect()), &plan, &mut lines);
+        assert!(matches!(result.outcome, Outcome::Rotated | Outcome::RotatedByOther), "{dies_after}: {result:?}");
+        assert_eq!(vault.versions(&path), 3, "{dies_after}, killed: {}", killed.is_err());
+        assert_ne!(vault.current(&path)["key"], LEAKED);
+    }
+}
+
+#[test]
+fn a_write_without_an_answer_is_recognised_or_repeated() {
+    let Some(vault) = Vault::start() else { return };
+    for (name, loss) in [("answer", Loss::Answer), ("request", Loss::Request)] {
+        for times in 1..=2 {
+            let path = team(&vault, &format!("{name}-{times}"));
+            let address = lossy(&vault, "POST /v1/secret/data/", loss, times);
+            let settings = VaultSettings { address, ..vault.settings() };
+            let kv = VaultKv::new(VaultConnection::open(settings).unwrap());
+            let plan = plan(&kv, &format!("secret/{path}"), LEAKED, true);
+            let result = apply(&kv, &plan);
+            assert_eq!(result.outcome, Outcome::Rotated, "{name} lost {times} times: {result:?}");
+            assert_eq!(vault.versions(&path), 3, "{name}");
+        }
+    }
+}
+
+#[test]
+fn someone_else_was_faster() {
+    let Some(vault) = Vault::start() else { return };
+    let path = team(&vault, "app");
+    let kv = VaultKv::new(vault.connect());
+    let plan = plan(&kv, "secret/team/", LEAKED, true);
+    let held = plan.items[0].secret.as_ref().unwrap();
+    let token = Token::derive(&held.arn, &held.version, Purpose::First, 0);
+    let value = SecretBytes::new(br#"{"key":"ours"}"#);
+    kv.stage(&held.arn, &held.version, &token, &value).unwrap();
+    assert_eq!(kv.describe(&held.arn).unwrap().version_at(&Stage::Pending), Some(&token.version()));
+    vault.put(&path, &json!({ "key": "theirs" }));
+    let error = kv.promote(&held.arn, &held.version, &token).unwrap_err();
+    assert_eq!(error.kind, CallErrorKind::Refused, "{error}");
+    assert_eq!(kv.describe(&held.arn).unwrap().version_at(&Stage::Pending), None);
+    assert_eq!((vault.versions(&path), &vault.current(&path)["key"]), (3, &json!("theirs")));
+    assert_eq!(apply(&kv, &plan).outcome, Outcome::RotatedByOther);
+}
+
+#[test]
+fn what_vault_refuses_has_its_kind() {
+    let Some(vault) = Vault::start() else { return };
+    team(&vault, "app");
+    vault.ask("POST", "sys/mounts/old", Some(&json!({ "type": "kv", "options": { "version": "1" } })));
+    let open = |settings: VaultSettings| VaultKv::new(VaultConnection::open(settings).unwrap());
+    let none = &mut |_| std::ops::ControlFlow::Continue(());
+    let arn = SecretArn("secret/team/app".to_owned());
+
+    let expired = open(vault.settings_with(VaultLogin::Token(SecretBytes::new(b"hvs.gone"))));
+    assert_eq!(expired.identity().unwrap_err().kind, CallErrorKind::NoCredentials);
+
+    let policy = "path \"secret/metadata/*\" { capabilities = [\"read\", \"list\"] }";
+    let reader = open(vault.settings_with(vault.token(policy)));
+    assert!(reader.identity().is_ok());
+    assert!(reader.describe(&arn).is_ok());
+    let read = reader.read_current(std::slice::from_ref(&arn)).unwrap().remove(0).1;
+    assert_eq!(read.unwrap_err().kind, CallErrorKind::Denied);
+
+    let with = |mount: &str| open(VaultSettings { kv_mounts: vec![mount.to_owned()], ..vault.settings() });
+    assert_eq!(with("old").list("old/", none).unwrap_err().kind, CallErrorKind::Misconfigured, "version 1");
+    assert_eq!(with("absent").list("absent/", none).unwrap_err().kind, CallErrorKind::Denied, "no such mount");
+
+    let kv = open(vault.settings());
+    let gone = SecretArn("secret/team/none".to_owned());
+    assert_eq!(kv.describe(&gone).unwrap_err().kind, CallErrorKind::NotFound);
+    assert_eq!(kv.read_version(&arn, &VersionId("9".to_owned())).unwrap_err().kind, CallErrorKind::NotFound);
+    assert!(kv.covers("secret/team/") && !kv.covers("database/static-creds/"));
+
+    vault.ask("POST", "sys/seal", None);
+    let error = kv.identity().unwrap_err();
+    assert_eq!(error.kind, CallErrorKind::Unreachable, "{error}");
+    let port = vault.port();
+    drop(vault);
+    let error = kv.describe(&arn).unwrap_err();
+    assert_eq!(error.kind, CallErrorKind::Unreachable, "{error}");
+    assert!(error.to_string().contains(&format!("127.0.0.1:{port} can't be reached")), "{error}");
+}
+
+#[test]
+fn versions_that_are_gone_are_not_read() {
+    let Some(vault) = Vault::start() else { return };
+    let path = team(&vault, "app");
+    vault.put(&path, &json!({ "key": "m2Xc7vB9-Jn4hG-1wEq" }));
+    let kv = VaultKv::new(vault.connect());
+    let arn = SecretArn(format!("secret/{path}"));
+    let versions =
+        |kv: &VaultKv| -> Vec<String> { kv.all_versions(&arn).unwrap().into_iter().map(|version| version.0).collect() };
+    assert_eq!(versions(&kv), ["1", "2", "3"]);
+    vault.ask("POST", &format!("secret/destroy/{path}"), Some(&json!({ "versions": [2] })));
+    assert_eq!(versions(&kv), ["1", "3"]);
+    assert_eq!(kv.describe(&arn).unwrap().version_at(&Stage::Previous), Some(&VersionId("1".to_owned())));
+    vault.ask("DELETE", &format!("secret/data/{path}"), None);
+    let record = kv.describe(&arn).unwrap();
+    assert!(record.deleted.is_some() && record.version_at(&Stage::Current).is_none(), "{record:?}");
+    assert_eq!(kv.read_version(&arn, &VersionId("3".to_owned())).unwrap_err().kind, CallErrorKind::NotFound);
+}
+
+#[test]
+fn a_login_is_renewed_and_its_token_revoked() {
+    let Some(vault) = Vault::start() else { return };
+    team(&vault, "app");
+    vault.ask("POST", "sys/auth/approle", Some(&json!({ "type": "approle" })));
+    let policy = "path \"secret/*\" { capabilities = [\"read\", \"list\"] }";
+    vault.ask("POST", "sys/policies/acl/reader", Some(&json!({ "policy": policy })));
+    let role = json!({ "token_policies": ["reader"], "token_ttl": "1h" });
+    vault.ask("POST", "auth/approle/role/ci", Some(&role));
+    let role_id = vault.ask("GET", "auth/approle/role/ci/role-id", None)["data"]["role_id"].clone();
+    let secret_id = vault.ask("POST", "auth/approle/role/ci/secret-id", None)["data"]["secret_id"].clone();
+    let login = |secret_id: &str| VaultLogin::AppRole {
+        mount: "approle".to_owned(),
+        role_id: role_id.as_str().unwrap().to_owned(),
+        secret_id: Some(SecretBytes::new(secret_id.as_bytes())),
+    };
+    let refused = VaultKv::new(VaultConnection::open(vault.settings_with(login("wrong"))).unwrap());
+    assert_eq!(refused.identity().unwrap_err().kind, CallErrorKind::NoCredentials);
+
+    let tokens = || match vault.try_ask("LIST", "auth/token/accessors", None) {
+        (200, answer) => answer["data"]["keys"].as_array().unwrap().clone(),
+        _ => Vec::new(),
+    };
+    let before = tokens();
+    let kv = VaultKv::new(VaultConnection::open(vault.settings_with(login(secret_id.as_str().unwrap()))).unwrap());
+    assert_eq!(kv.identity().unwrap().caller, "approle");
+    let ours: Vec<Value> = tokens().into_iter().filter(|token| !before.contains(token)).collect();
+    assert_eq!(ours.len(), 1, "one login for all calls");
+    vault.ask("POST", "auth/token/revoke-accessor", Some(&json!({ "accessor": ours[0] })));
+    assert!(kv.describe(&SecretArn("secret/team/app".to_owned())).is_ok(), "a revoked session is replaced");
+    drop(kv);
+    assert_eq!(tokens(), before, "nothing is left behind");
+}

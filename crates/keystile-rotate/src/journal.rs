@@ -111,6 +111,9 @@ pub enum Event {
         outcome: Outcome,
         /// The version that is current now, where it is known.
         current: Option<VersionId>,
+        /// Since when it is, at the latest, where a rotation since the plan is the cause.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
         /// What proves it, as sentences.
         proof: Vec<String>,
     },

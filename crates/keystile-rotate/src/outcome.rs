@@ -23,8 +23,16 @@ pub enum Outcome {
     LoginStillValid,
     /// The new version is current and holds the leaked value: whoever rotates did nothing.
     SameValue,
-    /// The rotation failed; the leaked value is still current.
+    /// The rotation failed: its version was given up before it became current. The leaked value is still current.
     FailedLeakActive,
+    /// A version is in the making, holds no value, and nothing moves: whoever rotates does nothing, fails at the
+    /// first step or hangs there. The leaked value is still current.
+    NoNewValue,
+    /// A new value is stored and not current, and nothing moves: setting it where it is used, or trying it there,
+    /// fails or hangs. The leaked value is still current.
+    NewValueNotCurrent,
+    /// The manager refuses to rotate the secret as it is. The leaked value is still current.
+    Refused,
     /// A version is in the making and nothing moves; the leaked value is still current.
     Stuck,
     /// The leaked value was replaced, and then came back: something else writes it.
@@ -51,8 +59,10 @@ pub enum Outcome {
     ReplicaLags,
     /// The manager kept refusing for too many calls; nothing was done for it.
     Throttled,
-    /// The manager could not be reached, or its answers stayed away.
+    /// The manager could not be reached.
     Unreachable,
+    /// The rotation was asked for and no answer came, nor did its version.
+    NoAnswer,
     /// There are no credentials.
     NoCredentials,
     /// Left out because the run was stopped before (circuit breaker, signal, journal not writable).
@@ -74,7 +84,7 @@ pub enum Meaning {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::Rotated,
         Self::RotatedByOther,
         Self::AlreadyRotated,
@@ -83,6 +93,9 @@ impl Outcome {
         Self::LoginStillValid,
         Self::SameValue,
         Self::FailedLeakActive,
+        Self::NoNewValue,
+        Self::NewValueNotCurrent,
+        Self::Refused,
         Self::Stuck,
         Self::Regressed,
         Self::NoRotationFunction,
@@ -97,6 +110,7 @@ impl Outcome {
         Self::ReplicaLags,
         Self::Throttled,
         Self::Unreachable,
+        Self::NoAnswer,
         Self::NoCredentials,
         Self::NotStarted,
     ];
@@ -111,11 +125,15 @@ impl Outcome {
             | Self::ReplicaLags
             | Self::Throttled
             | Self::Unreachable
+            | Self::NoAnswer
             | Self::NotStarted => Meaning::Unclear,
             Self::Unmanaged
             | Self::LoginStillValid
             | Self::SameValue
             | Self::FailedLeakActive
+            | Self::NoNewValue
+            | Self::NewValueNotCurrent
+            | Self::Refused
             | Self::Stuck
             | Self::Regressed
             | Self::NoRotationFunction
@@ -125,6 +143,27 @@ impl Outcome {
             | Self::Denied => Meaning::Active,
             Self::Blocked | Self::ForeignAccount | Self::NoCredentials => Meaning::Unable,
         }
+    }
+
+    /// Whether it may be another one later though nobody plans again: `rotate status` looks, `rotate resume` goes on.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(
+            self,
+            Self::FailedLeakActive
+                | Self::NoNewValue
+                | Self::NewValueNotCurrent
+                | Self::Stuck
+                | Self::Pending
+                | Self::Unverified
+                | Self::ReplicaLags
+                | Self::Throttled
+                | Self::Unreachable
+                | Self::NoAnswer
+                | Self::NoCredentials
+                | Self::Denied
+                | Self::NotStarted
+        )
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Entry, Event, JournalError};
 
 /// Where a run writes down what it does.
-pub trait Sink {
+pub trait Sink: Send {
     /// Writes an event down. When this returns, the line survives a crash.
     ///
     /// # Errors

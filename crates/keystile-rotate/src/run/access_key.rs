@@ -242,7 +242,7 @@ impl<'r, 'a> KeyRun<'r, 'a> {
     fn half(&self, why: &str) -> Box<ItemResult> {
         let mut proof = self.proof.clone();
         proof.push(format!("the key is off, but temporary credentials that were made with it are not refused: {why}"));
-        Box::new(ItemResult { item: self.item.number, outcome: Outcome::Unverified, current: None, proof })
+        Box::new(ItemResult { item: self.item.number, outcome: Outcome::Unverified, current: None, since: None, proof })
     }
 
     /// The key is off.
@@ -253,7 +253,13 @@ impl<'r, 'a> KeyRun<'r, 'a> {
             vec![format!("ListAccessKeys says at {}: key {id} of user {name} is {status}", self.run.clock.now())];
         proof.extend(self.proof.iter().cloned());
         proof.push(format!("undo: {}", undo(id, name)));
-        Box::new(ItemResult { item: self.item.number, outcome: Outcome::Deactivated, current: None, proof })
+        Box::new(ItemResult {
+            item: self.item.number,
+            outcome: Outcome::Deactivated,
+            current: None,
+            since: None,
+            proof,
+        })
     }
 
     /// Makes a call that changes something, between its two lines of the journal. What of its request is to be told,
@@ -346,7 +352,7 @@ impl<'r, 'a> KeyRun<'r, 'a> {
     fn end(&self, outcome: Outcome, why: &str) -> Box<ItemResult> {
         let mut proof = vec![why.to_owned()];
         proof.extend(self.proof.iter().cloned());
-        Box::new(ItemResult { item: self.item.number, outcome, current: None, proof })
+        Box::new(ItemResult { item: self.item.number, outcome, current: None, since: None, proof })
     }
 }
 

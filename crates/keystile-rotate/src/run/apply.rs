@@ -29,6 +29,9 @@ pub struct ItemResult {
     pub outcome: Outcome,
     /// The version that is current, where it is known.
     pub current: Option<VersionId>,
+    /// Since when it is, at the latest, where a rotation since the plan is the cause: from then on the leaked value
+    /// (of two users that take turns: the leaked login, if that has ended) opens nothing.
+    pub since: Option<Timestamp>,
     /// What proves it, or why, as sentences without values.
     pub proof: Vec<String>,
 }
@@ -144,6 +147,7 @@ impl<'a> Run<'a> {
                 item: result.item,
                 outcome: result.outcome,
                 current: result.current.clone(),
+                since: result.since,
                 proof: result.proof.clone(),
             });
             results.push(result);
@@ -158,6 +162,7 @@ impl<'a> Run<'a> {
             item: item.number,
             outcome,
             current: None,
+            since: None,
             proof: if why.is_empty() { Vec::new() } else { vec![why.to_owned()] },
         };
         if let Some(block) = item.blocked.first() {

@@ -120,7 +120,7 @@ impl<'r, 'a> ItemRun<'r, 'a> {
     }
 
     fn end(&self, outcome: Outcome, proof: Vec<String>) -> Box<ItemResult> {
-        Box::new(ItemResult { item: self.item.number, outcome, current: self.current.clone(), proof })
+        Box::new(ItemResult { item: self.item.number, outcome, current: self.current.clone(), since: None, proof })
     }
 
     /// Looks once and does what is due.

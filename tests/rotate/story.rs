@@ -98,3 +98,53 @@ fn a_leak_in_a_commit_ends_as_a_proven_rotation() {
     assert_eq!(story.emulator.versions(NAME).len(), 2);
     assert_eq!(story.emulator.writes(), ["RotateSecret"]);
 }
+
+#[test]
+fn a_scan_says_which_findings_a_managed_secret_holds() {
+    let Some(story) = Story::start("ok") else { return };
+    let scan = ["scan", "--managed", "--managed-prefix", "/prod/team-a/"];
+    let report = story.keystile(&[&scan[..], &["--format", "json"]].concat()).expect(1).json();
+    let managed = &report["findings"][0]["managed"];
+    assert_eq!((&managed[0]["name"], &managed[0]["stages"]), (&json!(NAME), &json!(["AWSCURRENT"])), "{report}");
+    let text = story.keystile(&scan).expect(1).text();
+    assert!(text.contains("managed      /prod/team-a/db (AWSCURRENT, at /password)"), "{text}");
+    // Of another team's secrets none holds it.
+    let text = story.keystile(&["scan", "--managed", "--managed-prefix", "/prod/team-b/"]).expect(1).text();
+    assert!(text.contains("by none of the secrets that were read"), "{text}");
+    assert_eq!(story.emulator.writes(), [""; 0]);
+    // Without a leak nothing is asked.
+    story.emulator.forget_calls();
+    let clean = TestRepository::new();
+    clean.commit_file("README.md", "An application.\n", "first");
+    let path = clean.path().to_str().unwrap();
+    story.keystile(&[&scan[..], &[path]].concat()).expect(0);
+    assert_eq!(story.emulator.calls().len(), 0);
+}
+
+#[test]
+fn a_report_leads_back_to_the_values_that_it_does_not_have() {
+    let Some(story) = Story::start("ok") else { return };
+    let report = story.repository.beside("report.json");
+    let path = report.to_str().unwrap();
+    for format in ["json", "gitleaks"] {
+        story.keystile(&["scan", "--format", format, "--output", path]).expect(1);
+        assert!(!story.shows_a_value(&std::fs::read(&report).unwrap()), "{format}");
+        let plan = story.repository.beside("plan.json");
+        let plan_path = plan.to_str().unwrap();
+        let arguments = ["rotate", "plan", "--report", path, "--prefix", "/prod/team-a/", "--output", plan_path];
+        story.keystile(&arguments).expect(1);
+        let written: Value = serde_json::from_slice(&std::fs::read(&plan).unwrap()).unwrap();
+        assert_eq!(written["items"][0]["secret"]["name"], NAME, "{format}: {written}");
+        // Another repository does not have it: said, and not taken for nothing to do.
+        let other = TestRepository::new();
+        other.commit_file("README.md", "Another application.\n", "first");
+        let elsewhere = [&arguments[..], &[other.path().to_str().unwrap()]].concat();
+        story.keystile(&elsewhere).expect(3);
+        let written: Value = serde_json::from_slice(&std::fs::read(&plan).unwrap()).unwrap();
+        let gap = written["source"]["gaps"][0].as_str().unwrap_or_default();
+        assert!(gap.contains("can't be read again"), "{format}: {written}");
+    }
+    std::fs::write(&report, "{}").unwrap();
+    let run = story.keystile(&["rotate", "plan", "--report", path, "--prefix", "/prod/"]).expect(2);
+    assert!(run.stderr.contains("is not a report that can be planned from"), "{}", run.stderr);
+}

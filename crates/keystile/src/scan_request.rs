@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use keystile_git::Error;
 use keystile_git::Repository;
 use keystile_git::repository::Location;
+use keystile_rotate::search::Pace;
 
 use crate::cli::rotate::PlanArgs;
 use crate::cli::scan::{Compat, ScanArgs, When};
 use crate::exit::UsageError;
+use crate::managed::ManagedRequest;
 use crate::report::Format;
 use crate::verify::VerifyRequest;
 
@@ -79,6 +81,8 @@ pub struct ScanRequest {
     pub delta: bool,
     /// Check the id of every packed object.
     pub verify_objects: bool,
+    /// Say which findings a managed secret holds.
+    pub managed: Option<ManagedRequest>,
     /// Ask the issuers of what is found.
     pub verify: Option<VerifyRequest>,
 }
@@ -218,6 +222,11 @@ impl ScanRequest {
             delta: !args.no_delta,
             verify_objects: args.verify_objects,
             verify,
+            managed: args.managed.then_some(ManagedRequest {
+                managers: args.managers,
+                prefixes: args.managed_prefix,
+                pace: Pace::DEFAULT,
+            }),
         })
     }
 
@@ -270,6 +279,7 @@ impl ScanRequest {
             delta: true,
             verify_objects: false,
             verify: None,
+            managed: None,
         })
     }
 }

@@ -8,6 +8,7 @@ pub mod check;
 pub mod gitleaks;
 pub mod init;
 pub mod inventory;
+pub mod managers;
 pub mod policy;
 pub mod rotate;
 pub mod rules;

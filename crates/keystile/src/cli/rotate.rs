@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::managers::ManagerArgs;
 use super::scan::When;
 
 /// `keystile rotate`.
@@ -114,29 +115,6 @@ pub struct PlanArgs {
     /// How to show the plan
     #[command(flatten)]
     pub show: ShowArgs,
-}
-
-/// Where managed secrets are.
-#[derive(Debug, Clone, Args)]
-pub struct ManagerArgs {
-    /// Which secret manager
-    #[arg(long, value_name = "MANAGER", help_heading = "Managed secrets", default_value = "aws")]
-    pub manager: Vec<Manager>,
-
-    /// AWS: profile of the shared configuration files (default: AWS_PROFILE)
-    #[arg(long, value_name = "NAME", help_heading = "Managed secrets")]
-    pub profile: Option<String>,
-
-    /// AWS: the region (default: AWS_REGION, then the profile's; may be repeated)
-    #[arg(long, value_name = "REGION", help_heading = "Managed secrets")]
-    pub region: Vec<String>,
-}
-
-/// Secret managers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Manager {
-    /// AWS Secrets Manager.
-    Aws,
 }
 
 /// What may be done.

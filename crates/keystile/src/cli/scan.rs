@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::managers::ManagerArgs;
 use crate::report::Format;
 
 /// `keystile scan`.
@@ -117,6 +118,18 @@ pub struct ScanArgs {
     #[arg(long, value_name = "SECONDS", help_heading = "Verification", requires = "verify", default_value_t = 10,
           value_parser = clap::value_parser!(u16).range(1..=300))]
     pub verify_timeout: u16,
+
+    /// Say which findings a managed secret holds; reads the values of those that --managed-prefix names
+    #[arg(long, help_heading = "Managed secrets", requires = "managed_prefix")]
+    pub managed: bool,
+
+    /// Look through the managed secrets whose names begin with this (may be repeated)
+    #[arg(long, value_name = "PREFIX", help_heading = "Managed secrets", requires = "managed")]
+    pub managed_prefix: Vec<String>,
+
+    /// Where managed secrets are.
+    #[command(flatten)]
+    pub managers: ManagerArgs,
 
     /// Report what `keystile:allow` and `gitleaks:allow` comments excuse as well
     #[arg(long, help_heading = "Exceptions", alias = "ignore-gitleaks-allow")]

@@ -180,6 +180,7 @@ fn request(target: Target, args: GlobalArgs) -> anyhow::Result<ScanRequest> {
         delta: true,
         verify_objects: false,
         verify: None,
+        managed: None,
     })
 }
 

@@ -11,6 +11,7 @@ use crate::cli::scan::{ScanArgs, When};
 use crate::exit::{Exit, UsageError};
 use crate::find::{Found, find};
 use crate::link::Remote;
+use crate::managed::Holders;
 use crate::mask::Redaction;
 use crate::report::text::printable;
 use crate::report::{self, Format, Options, Outcome, Report, TargetKind, human};
@@ -46,6 +47,21 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
         }
         verification = Some(asked);
     }
+    let mut warnings = Vec::new();
+    let managed = request.managed.as_ref().and_then(|wanted| {
+        match Holders::find(wanted, &sorted.reported, request.progress) {
+            Ok(holders) => {
+                let unread = holders.unread.iter();
+                warnings.extend(unread.map(|secret| format!("a managed secret could not be looked into: {secret}")));
+                Some(holders)
+            }
+            // What was found is reported all the same.
+            Err(error) => {
+                warnings.push(format!("whether a managed secret holds what was found is not known: {error:#}"));
+                None
+            }
+        }
+    });
     let outcome = match Outcome::of(sorted.reported.len(), &coverage, request.allow_incomplete) {
         Outcome::Clean if is_open => Outcome::Incomplete,
         outcome => outcome,
@@ -70,7 +86,8 @@ pub fn carry_out(request: ScanRequest) -> anyhow::Result<Exit> {
         suppressed,
         verification,
         unused: sorted.unused,
-        warnings: Vec::new(),
+        managed,
+        warnings,
         remote: remote(&request.target),
         started,
         finished: Timestamp::now(),

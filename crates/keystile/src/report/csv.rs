@@ -9,7 +9,7 @@ use super::text::printable;
 use super::view::{CommitView, FindingView, OccurrenceView, View};
 
 /// The columns, in order. Names are those of the `json` format.
-pub(super) const COLUMNS: [&str; 24] = [
+pub(super) const COLUMNS: [&str; 25] = [
     "fingerprint",
     "rule_id",
     "description",
@@ -34,6 +34,7 @@ pub(super) const COLUMNS: [&str; 24] = [
     "link",
     "positional_fingerprint",
     "verification",
+    "managed",
 ];
 
 pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -72,6 +73,7 @@ fn cells(finding: &FindingView, place: &OccurrenceView) -> [String; COLUMNS.len(
         place.link.clone().unwrap_or_default(),
         String::from_utf8_lossy(&place.positional).into_owned(),
         finding.verdict.as_ref().map(|verdict| verdict.state.as_str().to_owned()).unwrap_or_default(),
+        finding.managed.iter().flatten().map(|holder| holder.name.as_str()).collect::<Vec<_>>().join(" "),
     ]
 }
 
@@ -123,14 +125,14 @@ mod tests {
         let text = sample::snapshot(&sample::report(&rules), Format::Csv);
         assert_eq!(text.matches("\r\n").count(), text.matches('\n').count(), "lines end with CR LF");
         insta::assert_snapshot!(text.replace("\r\n", "\n"), @r#"
-        fingerprint,rule_id,description,severity,in_head,kind,path,start_line,start_column,end_line,end_column,commit,author_name,author_email,author_date,secret,match,line,entropy,encodings,tags,link,positional_fingerprint,verification
-        <fingerprint 2>,github-pat,A GitHub personal access token.,critical,false,commit,src/a b#c.rs,12,14,12,53,1111111111111111111111111111111111111111,Ann Example,ann@example.org,2026-01-01T23:34:05-03:30,REDACTED,REDACTED,"let token = ""REDACTED""; // REDACTED",3.625,,sample,https://github.com/keystile/sample/blob/1111111111111111111111111111111111111111/src/a%20b%23c.rs#L12,1111111111111111111111111111111111111111:src/a b#c.rs:github-pat:12,
-        <fingerprint 2>,github-pat,A GitHub personal access token.,critical,true,commit,docs/�guide.md,12,14,12,53,2222222222222222222222222222222222222222,Ann Example,ann@example.org,2026-01-01T23:34:05-03:30,REDACTED,REDACTED,"let token = ""REDACTED""; // REDACTED",3.625,,sample,https://github.com/keystile/sample/blob/2222222222222222222222222222222222222222/docs/%FFguide.md?plain=1#L12,2222222222222222222222222222222222222222:docs/�guide.md:github-pat:12,
-        <fingerprint 2>,github-pat,A GitHub personal access token.,critical,,commit_message,,12,14,12,53,1111111111111111111111111111111111111111,Ann Example,ann@example.org,2026-01-01T23:34:05-03:30,REDACTED,REDACTED,"let token = ""REDACTED""; // REDACTED",3.625,,sample,https://github.com/keystile/sample/commit/1111111111111111111111111111111111111111,1111111111111111111111111111111111111111::github-pat:12,
-        <fingerprint 2>,github-pat,A GitHub personal access token.,critical,false,work_tree,"'=cmd|' /C calc'!A0",12,14,12,53,,,,,REDACTED,REDACTED,"let token = ""REDACTED""; // REDACTED",3.625,,sample,,"'=cmd|' /C calc'!A0:github-pat:12",
-        <fingerprint 1>,private-key,A private key.,high,false,commit,keys/id.pem,1,1,4,25,3333333333333333333333333333333333333333,Ann Example,ann@example.org,2026-01-01T23:34:05-03:30,REDACTED,REDACTED,REDACTED,3.625,,sample,https://github.com/keystile/sample/blob/3333333333333333333333333333333333333333/keys/id.pem#L1-L4,3333333333333333333333333333333333333333:keys/id.pem:private-key:1,
-        <fingerprint 0>,generic-api-key,A value that looks like an API key.,medium,false,index,deploy/secret.yaml,3,7,3,21,,,,,REDACTED,REDACTED,data: REDACTED # x,3.625,base64,sample,,deploy/secret.yaml:generic-api-key:3,
-        <fingerprint 0>,generic-api-key,A value that looks like an API key.,medium,false,unreachable,old.zip!inner/secret.yaml,3,7,3,21,,,,,REDACTED,REDACTED,data: REDACTED # x,3.625,base64,sample,,old.zip!inner/secret.yaml:generic-api-key:3,
+        fingerprint,rule_id,description,severity,in_head,kind,path,start_line,start_column,end_line,end_column,commit,author_name,author_email,author_date,secret,match,line,entropy,encodings,tags,link,positional_fingerprint,verification,managed
+        <fingerprint 2>,github-pat,A GitHub personal access token.,critical,false,commit,src/a b#c.rs,12,14,12,53,1111111111111111111111111111111111111111,Ann Example,ann@example.org,2026-01-01T23:34:05-03:30,REDACTED,REDACTED,"let token = ""REDACTED""; // REDACTED",3.625,,sample,https://github.com/keystile/sample/blob/1111111111111111111111111111111111111111/src/a%20b%23c.rs#L12,1111111111111111111111111111111111111111:src/a b#c.rs:github-pat:12,,
+        <fingerprint 2>,github-pat,A GitHub personal access token.,critical,true,commit,docs/�guide.md,12,14,12,53,2222222222222222222222222222222222222222,Ann Example,ann@example.org,2026-01-01T23:34:05-03:30,REDACTED,REDACTED,"let token = ""REDACTED""; // REDACTED",3.625,,sample,https://github.com/keystile/sample/blob/2222222222222222222222222222222222222222/docs/%FFguide.md?plain=1#L12,2222222222222222222222222222222222222222:docs/�guide.md:github-pat:12,,
+        <fingerprint 2>,github-pat,A GitHub personal access token.,critical,,commit_message,,12,14,12,53,1111111111111111111111111111111111111111,Ann Example,ann@example.org,2026-01-01T23:34:05-03:30,REDACTED,REDACTED,"let token = ""REDACTED""; // REDACTED",3.625,,sample,https://github.com/keystile/sample/commit/1111111111111111111111111111111111111111,1111111111111111111111111111111111111111::github-pat:12,,
+        <fingerprint 2>,github-pat,A GitHub personal access token.,critical,false,work_tree,"'=cmd|' /C calc'!A0",12,14,12,53,,,,,REDACTED,REDACTED,"let token = ""REDACTED""; // REDACTED",3.625,,sample,,"'=cmd|' /C calc'!A0:github-pat:12",,
+        <fingerprint 1>,private-key,A private key.,high,false,commit,keys/id.pem,1,1,4,25,3333333333333333333333333333333333333333,Ann Example,ann@example.org,2026-01-01T23:34:05-03:30,REDACTED,REDACTED,REDACTED,3.625,,sample,https://github.com/keystile/sample/blob/3333333333333333333333333333333333333333/keys/id.pem#L1-L4,3333333333333333333333333333333333333333:keys/id.pem:private-key:1,,
+        <fingerprint 0>,generic-api-key,A value that looks like an API key.,medium,false,index,deploy/secret.yaml,3,7,3,21,,,,,REDACTED,REDACTED,data: REDACTED # x,3.625,base64,sample,,deploy/secret.yaml:generic-api-key:3,,
+        <fingerprint 0>,generic-api-key,A value that looks like an API key.,medium,false,unreachable,old.zip!inner/secret.yaml,3,7,3,21,,,,,REDACTED,REDACTED,data: REDACTED # x,3.625,base64,sample,,old.zip!inner/secret.yaml:generic-api-key:3,,
         "#);
         let empty = sample::render(&sample::empty(&rules), Format::Csv);
         assert_eq!(empty, COLUMNS.join(",") + "\r\n", "no findings: the header alone");

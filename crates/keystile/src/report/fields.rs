@@ -160,6 +160,11 @@ fn objects() -> Vec<Object> {
                 field("entropy", Number, "Of the secret, in bits per character."),
                 nullable("in_head", Flag, "Whether it is still in HEAD; `null` where there is no HEAD to ask."),
                 nullable("verification", Kind::Object("verdict"), "What its issuer said; `null` without --verify."),
+                nullable(
+                    "managed",
+                    Kind::Objects("holder"),
+                    "The managed secrets that hold the value; `null` where that was not looked up (--managed).",
+                ),
                 field(
                     "occurrences",
                     Kind::Objects("occurrence"),
@@ -174,6 +179,17 @@ fn objects() -> Vec<Object> {
                 field("state", OneOf(State::ALL.map(State::as_str).to_vec()), "Whether the credential works."),
                 field("reason", OneOf(Reason::ALL.map(Reason::as_str).to_vec()), "Why that is known, or is not."),
                 nullable("host", Text, "The host that was asked, or would have been."),
+            ],
+        },
+        Object {
+            name: "holder",
+            meaning: "A managed secret that holds the value.",
+            fields: vec![
+                field("name", Text, "Its name."),
+                field("arn", Text, "Its full name."),
+                field("version", Text, "The version that holds it."),
+                field("stages", Texts, "The labels of that version; none: an old version."),
+                field("pointer", Text, "Where in the secret: a JSON pointer (RFC 6901); empty: the whole."),
             ],
         },
         Object {

@@ -90,6 +90,9 @@ fn vulnerability(finding: &FindingView, place: &OccurrenceView) -> Value {
     if let Some(verdict) = finding.verdict_text() {
         vulnerability["details"]["verification"] = json!({ "name": "Verified", "type": "text", "value": verdict });
     }
+    if let Some(managed) = finding.managed_text() {
+        vulnerability["details"]["managed"] = json!({ "name": "Managed", "type": "text", "value": managed });
+    }
     let links: Vec<Value> = finding
         .references
         .iter()

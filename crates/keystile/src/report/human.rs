@@ -68,6 +68,9 @@ impl Page<'_> {
         if let Some(verdict) = finding.verdict_text() {
             self.line(&format!("  {dim}verified{reset}     {}", printable(&verdict)));
         }
+        if let Some(managed) = finding.managed_text() {
+            self.line(&format!("  {dim}managed{reset}      {}", printable(&managed)));
+        }
         self.line(&format!("  {dim}fingerprint{reset}  {}", finding.fingerprint));
         self.line(&format!("  {dim}what to do{reset}   {}", advice::what_to_do(finding)));
         if let Some(remedy) = &finding.remedy {

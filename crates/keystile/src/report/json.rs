@@ -13,6 +13,7 @@ use keystile_verify::State;
 
 use super::coverage::{gap_kind, skip_reason};
 use super::view::{CommitView, FindingView, OccurrenceView, View, utc};
+use crate::managed::Holder;
 use crate::mask::Redaction;
 use crate::verify::Verification;
 
@@ -112,7 +113,18 @@ pub(super) fn finding(finding: &FindingView) -> Value {
             "reason": verdict.reason.as_str(),
             "host": verdict.host,
         })),
+        "managed": finding.managed.as_ref().map(|holders| holders.iter().map(holder).collect::<Vec<_>>()),
         "occurrences": finding.occurrences.iter().map(occurrence).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn holder(holder: &Holder) -> Value {
+    json!({
+        "name": holder.name,
+        "arn": holder.arn,
+        "version": holder.version,
+        "stages": holder.stages,
+        "pointer": holder.pointer,
     })
 }
 

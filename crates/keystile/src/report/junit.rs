@@ -73,6 +73,9 @@ fn write_finding(out: &mut dyn Write, finding: &FindingView) -> io::Result<()> {
     if let Some(verdict) = finding.verdict_text() {
         text.push_str(&format!("verified: {}\n", printable(&verdict)));
     }
+    if let Some(managed) = finding.managed_text() {
+        text.push_str(&format!("managed: {}\n", printable(&managed)));
+    }
     for place in finding.occurrences.iter().take(PLACES) {
         let name = printable(&place.place_name()).into_owned();
         text.push_str(&name);

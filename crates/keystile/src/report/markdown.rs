@@ -108,6 +108,9 @@ fn row(page: &mut String, finding: &FindingView) {
     if let Some(verdict) = finding.verdict_text() {
         let _ = write!(state, "<br>{}", text(&verdict));
     }
+    if let Some(managed) = finding.managed_text() {
+        let _ = write!(state, "<br>managed: {}", text(&managed));
+    }
     let line =
         best.map(|best| window(best.text.line.lines().next().unwrap_or_default().trim(), 0..0, 120).into_owned());
     let _ = writeln!(

@@ -36,6 +36,7 @@ use keystile_git::Coverage;
 use keystile_scan::{Finding, RuleSet};
 
 use crate::link::Remote;
+use crate::managed::Holders;
 use crate::mask::Redaction;
 use crate::verify::Verification;
 use view::View;
@@ -64,6 +65,8 @@ pub struct Report<'a> {
     pub suppressed: Suppressed,
     /// What the issuers said, if they were asked.
     pub verification: Option<Verification>,
+    /// Which findings a managed secret holds, if that was looked up.
+    pub managed: Option<Holders>,
     /// Entries of ignore files and baselines that match nothing any more.
     pub unused: Vec<UnusedEntry>,
     /// Anything else that deserves attention, one sentence each.

@@ -184,6 +184,7 @@ pub(crate) fn report(rules: &RuleSet) -> Report<'_> {
         tool_version: "0.0.0".to_owned(),
         target: Target { path: "repo".to_owned(), kind: TargetKind::History, range: None },
         verification: None,
+        managed: None,
         suppressed: Suppressed { ignored: 1, baseline: 2, inline: 0, allowlisted: 0 },
         unused: vec![UnusedEntry {
             file: ".keystile/ignore".to_owned(),

@@ -138,6 +138,9 @@ fn result(finding: &FindingView, index: Option<usize>) -> Value {
         result["properties"]["verification"] =
             json!({ "state": verdict.state.as_str(), "reason": verdict.reason.as_str(), "host": verdict.host });
     }
+    if let Some(holders) = &finding.managed {
+        result["properties"]["managed"] = holders.iter().map(super::json::holder).collect();
+    }
     if let Some(index) = index {
         result["ruleIndex"] = json!(index);
     }

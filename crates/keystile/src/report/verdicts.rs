@@ -17,7 +17,7 @@ fn every_format_of_ours_says_them() {
                 Format::Human | Format::Gitlab | Format::Junit | Format::Markdown => {
                     text.contains(&format!("{state} at api.example."))
                 }
-                Format::Csv => text.contains(&format!(",{state}\r\n")),
+                Format::Csv => text.contains(&format!(",{state},\r\n")),
                 Format::Json => text.contains(&format!("\"state\": \"{state}\"")),
                 Format::Jsonl | Format::Sarif => text.replace(": ", ":").contains(&format!("\"state\":\"{state}\"")),
                 // Field for field as gitleaks writes them, which has no verdicts.

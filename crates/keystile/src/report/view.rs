@@ -19,6 +19,7 @@ use keystile_verify::{Reason, Verdict};
 
 use super::{Options, Outcome, Report, Suppressed, Target, UnusedEntry};
 use crate::link::{self, Remote};
+use crate::managed::{Holder, Holders};
 use crate::mask::{Masker, Redaction};
 use crate::verify::Verification;
 
@@ -84,6 +85,8 @@ pub struct FindingView {
     pub in_head: Option<bool>,
     /// What its issuer said, if it was asked.
     pub verdict: Option<Verdict>,
+    /// The managed secrets that hold it; `None`: not looked up.
+    pub managed: Option<Vec<Holder>>,
     /// Oldest introduction first.
     pub occurrences: Vec<OccurrenceView>,
 }
@@ -227,6 +230,7 @@ impl<'a> View<'a> {
             rules: report.rules,
             remote: report.remote.as_ref(),
             verification: report.verification.as_ref(),
+            managed: report.managed.as_ref(),
             commits: HashMap::new(),
             texts: HashMap::new(),
         };
@@ -310,6 +314,21 @@ impl FindingView {
             Reason::Answered => format!("{}{host}", verdict.state.as_str()),
             reason => format!("{}{host}: {}", verdict.state.as_str(), reason.sentence()),
         })
+    }
+
+    /// The managed secrets that hold it, for people; `None`: not looked up.
+    #[must_use]
+    pub fn managed_text(&self) -> Option<String> {
+        let holders = self.managed.as_ref()?;
+        if holders.is_empty() {
+            return Some("by none of the secrets that were read".to_owned());
+        }
+        let texts = holders.iter().map(|holder| {
+            let stages = if holder.stages.is_empty() { "an old version".to_owned() } else { holder.stages.join(", ") };
+            let place = if holder.pointer.is_empty() { String::new() } else { format!(", at {}", holder.pointer) };
+            format!("{} ({stages}{place})", holder.name)
+        });
+        Some(texts.collect::<Vec<_>>().join("; "))
     }
 
     /// `critical`, `high`, `medium`, `low`.
@@ -401,6 +420,7 @@ struct Maker<'a> {
     rules: &'a RuleSet,
     remote: Option<&'a Remote>,
     verification: Option<&'a Verification>,
+    managed: Option<&'a Holders>,
     commits: HashMap<*const CommitInfo, Rc<CommitView>>,
     texts: HashMap<*const Match, Rc<TextView>>,
 }
@@ -424,6 +444,7 @@ impl Maker<'_> {
                 .verification
                 .and_then(|verification| verification.verdicts.get(&finding.fingerprint))
                 .cloned(),
+            managed: self.managed.map(|holders| holders.of.get(&finding.fingerprint).cloned().unwrap_or_default()),
             occurrences: finding.occurrences.iter().map(|occurrence| self.occurrence(finding, occurrence)).collect(),
         }
     }

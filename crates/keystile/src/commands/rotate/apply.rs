@@ -8,12 +8,11 @@ use keystile_rotate::plan::Action;
 use keystile_rotate::run::{Limits, Run, RunReport};
 use keystile_rotate::{Outcome, PlanItem, RotationPlan, outcome};
 
-use super::clock::SystemClock;
 use super::confirm::confirm;
-use super::managers::Managers;
 use super::{plan_file, show};
 use crate::cli::rotate::ApplyArgs;
 use crate::exit::{Exit, UsageError};
+use crate::managed::{Managers, SystemClock};
 use crate::terminal;
 
 /// What is done with the plan.
@@ -62,7 +61,7 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
         wait: if args.no_wait { Duration::ZERO } else { Duration::from_secs(args.wait) },
         ..Limits::default()
     };
-    let clock = SystemClock(stop);
+    let clock = SystemClock::new(stop);
     let mut writer = JournalWriter::open(&journal_path, run_id()).map_err(|error| UsageError(error.to_string()))?;
     // Read again, now that nobody else writes.
     let before = plan_file::journal(&journal_path, &plan)?;

@@ -1,10 +1,8 @@
 //! `keystile rotate`: from leaks to a plan, and from a plan to a proven rotation.
 
 mod apply;
-mod clock;
 mod confirm;
 mod leaks;
-mod managers;
 mod plan;
 mod plan_file;
 mod reread;

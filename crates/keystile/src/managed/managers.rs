@@ -8,18 +8,24 @@ use keystile_rotate::backend::{BackendKind, Identity, SecretBackend};
 use keystile_rotate::run::Connected;
 use keystile_rotate::{CallError, CallErrorKind, RotationPlan};
 
-use crate::cli::rotate::{Manager, ManagerArgs};
+use crate::cli::managers::{Manager, ManagerArgs};
 use crate::exit::{IncompleteError, UsageError};
 
 /// Open connections, each with who asks.
-pub(super) struct Managers(Vec<(Identity, Box<dyn SecretBackend>)>);
+pub struct Managers(Vec<(Identity, Box<dyn SecretBackend>)>);
+
+impl std::fmt::Debug for Managers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(identity, _)| identity)).finish()
+    }
+}
 
 impl Managers {
     /// Those that a plan is to be made with.
     ///
     /// # Errors
     /// No credentials, no region, no network.
-    pub(super) fn for_plan(args: &ManagerArgs) -> anyhow::Result<Self> {
+    pub fn for_plan(args: &ManagerArgs) -> anyhow::Result<Self> {
         let mut managers = Self(Vec::new());
         let wanted: BTreeSet<&str> = args.region.iter().map(String::as_str).collect();
         for manager in &args.manager {
@@ -39,7 +45,7 @@ impl Managers {
     ///
     /// # Errors
     /// As [`for_plan`](Self::for_plan).
-    pub(super) fn of_plan(plan: &RotationPlan, chosen: &[u32], profile: Option<&str>) -> anyhow::Result<Self> {
+    pub fn of_plan(plan: &RotationPlan, chosen: &[u32], profile: Option<&str>) -> anyhow::Result<Self> {
         let items = plan.items.iter().filter(|item| chosen.contains(&item.number) && item.blocked.is_empty());
         let held = items.filter_map(|item| item.secret.as_ref());
         let wanted: BTreeSet<(BackendKind, Option<&str>)> =
@@ -63,12 +69,13 @@ impl Managers {
     }
 
     /// Each connection.
-    pub(super) fn backends(&self) -> impl Iterator<Item = (&Identity, &dyn SecretBackend)> {
+    pub fn backends(&self) -> impl Iterator<Item = (&Identity, &dyn SecretBackend)> {
         self.0.iter().map(|(identity, backend)| (identity, backend.as_ref()))
     }
 
     /// As a run takes them.
-    pub(super) fn connected(&self) -> Vec<Connected<'_>> {
+    #[must_use]
+    pub fn connected(&self) -> Vec<Connected<'_>> {
         self.backends()
             .map(|(identity, backend)| Connected { identity: identity.clone(), backend, access_keys: None })
             .collect()
@@ -85,8 +92,9 @@ fn aws(profile: Option<&str>, region: Option<&str>) -> anyhow::Result<Box<dyn Se
     Ok(Box::new(manager))
 }
 
-/// What can be mended on this side is 2, what may be there the next time is 3.
-pub(super) fn failed(error: &CallError) -> anyhow::Error {
+/// Why nothing was done: what can be mended on this side is 2, what may be there the next time is 3.
+#[must_use]
+pub fn failed(error: &CallError) -> anyhow::Error {
     let hint = match error.kind {
         CallErrorKind::NoCredentials => {
             "; log in (`aws sso login`), or give credentials in the environment, a profile or the job's role"

@@ -9,9 +9,24 @@ use keystile_rotate::clock::Clock;
 /// So long at most until a signal ends a wait.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// The machine's clock, whose waits a signal ends.
+/// The machine's clock, whose waits a flag ends.
 #[derive(Debug)]
-pub(super) struct SystemClock(pub(super) &'static AtomicBool);
+pub struct SystemClock(&'static AtomicBool);
+
+impl SystemClock {
+    /// Waits end when `stop` is set.
+    #[must_use]
+    pub const fn new(stop: &'static AtomicBool) -> Self {
+        Self(stop)
+    }
+
+    /// Waits end when they are over.
+    #[must_use]
+    pub const fn without_signals() -> Self {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self(&NEVER)
+    }
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {

@@ -1,0 +1,26 @@
+//! Flags that say where managed secrets are.
+
+use clap::{Args, ValueEnum};
+
+/// Where managed secrets are.
+#[derive(Debug, Clone, Args)]
+pub struct ManagerArgs {
+    /// Which secret manager
+    #[arg(long, value_name = "MANAGER", help_heading = "Managed secrets", default_value = "aws")]
+    pub manager: Vec<Manager>,
+
+    /// AWS: profile of the shared configuration files (default: AWS_PROFILE)
+    #[arg(long, value_name = "NAME", help_heading = "Managed secrets")]
+    pub profile: Option<String>,
+
+    /// AWS: the region (default: AWS_REGION, then the profile's; may be repeated)
+    #[arg(long, value_name = "REGION", help_heading = "Managed secrets")]
+    pub region: Vec<String>,
+}
+
+/// Secret managers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Manager {
+    /// AWS Secrets Manager.
+    Aws,
+}

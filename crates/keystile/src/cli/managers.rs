@@ -5,8 +5,14 @@ use clap::{Args, ValueEnum};
 /// Where managed secrets are.
 #[derive(Debug, Clone, Args)]
 pub struct ManagerArgs {
-    /// Which secret manager
-    #[arg(long, value_name = "MANAGER", help_heading = "Managed secrets", default_value = "aws")]
+    /// Which secret manager (may be repeated); Vault is reached as its own command line does (VAULT_ADDR, VAULT_TOKEN)
+    #[arg(
+        long,
+        value_name = "MANAGER",
+        help_heading = "Managed secrets",
+        default_value = "aws",
+        value_delimiter = ','
+    )]
     pub manager: Vec<Manager>,
 
     /// AWS: profile of the shared configuration files (default: AWS_PROFILE)
@@ -21,6 +27,10 @@ pub struct ManagerArgs {
 /// Secret managers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Manager {
-    /// AWS Secrets Manager.
+    /// AWS Secrets Manager, and IAM for access keys.
     Aws,
+    /// `HashiCorp` Vault, KV version 2.
+    VaultKv,
+    /// `HashiCorp` Vault, static roles of the database engine.
+    VaultDatabase,
 }

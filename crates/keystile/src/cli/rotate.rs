@@ -108,6 +108,14 @@ pub struct PlanArgs {
     #[arg(long, help_heading = "Guards")]
     pub generate: bool,
 
+    /// Switch a leaked IAM access key off although something still uses it, or its user has no other
+    #[arg(long, help_heading = "Guards")]
+    pub allow_active_key: bool,
+
+    /// Refuse the temporary credentials that were made with a leaked access key as well
+    #[arg(long, help_heading = "Guards")]
+    pub revoke_sessions: bool,
+
     /// Write the plan to this file
     #[arg(short, long, value_name = "FILE", help_heading = "Report", default_value = "keystile-rotation.json")]
     pub output: PathBuf,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use keystile_rotate::search::{Pace, Scope};
 use keystile_scan::{Finding, Fingerprint};
 
-use super::look_through;
+use super::{Managers, look_through};
 use crate::cli::managers::ManagerArgs;
 
 /// What `--managed` was asked for.
@@ -56,7 +56,7 @@ impl Holders {
             return Ok(holders);
         }
         let scope = Scope { prefixes: request.prefixes.clone(), all_versions: false, pace: request.pace };
-        let searches = look_through(&request.managers, &scope, shows_progress)?;
+        let searches = look_through(&Managers::for_plan(&request.managers)?, &scope, shows_progress)?;
         for search in &searches {
             holders.read += search.searched.secrets;
             holders

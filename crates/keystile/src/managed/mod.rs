@@ -15,15 +15,13 @@ pub use clock::SystemClock;
 pub use holders::{Holder, Holders, ManagedRequest};
 pub use managers::{Managers, failed};
 
-use crate::cli::managers::ManagerArgs;
 use crate::terminal;
 
 /// Reads the managed secrets of the scope, of each manager and region. A signal ends the process: nothing is changed.
 ///
 /// # Errors
 /// No credentials, no network, or a list that ends early.
-pub fn look_through(args: &ManagerArgs, scope: &Scope, shows_progress: bool) -> anyhow::Result<Vec<Search>> {
-    let managers = Managers::for_plan(args)?;
+pub fn look_through(managers: &Managers, scope: &Scope, shows_progress: bool) -> anyhow::Result<Vec<Search>> {
     let clock = SystemClock::without_signals();
     let mut searches = Vec::new();
     for (identity, backend) in managers.backends() {

@@ -1,6 +1,7 @@
 //! `keystile rotate plan`.
 
 use jiff::Timestamp;
+use keystile_rotate::access_key::{KeyOptions, plan_access_keys};
 use keystile_rotate::guard::Guards;
 use keystile_rotate::plan::Action;
 use keystile_rotate::search::{Pace, Scope, Search};
@@ -11,7 +12,7 @@ use super::{plan_file, reread, show};
 use crate::cli::rotate::{GuardArgs, PlanArgs};
 use crate::commands::scan::check_destinations;
 use crate::exit::{Exit, UsageError};
-use crate::managed::look_through;
+use crate::managed::{Managers, look_through};
 use crate::scan_request::Destination;
 
 /// Makes a plan, writes it down and shows it.
@@ -25,11 +26,23 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
         Some(report) => reread::reread(args, report)?,
         None => leaks::scan(args)?,
     };
+    let now = Timestamp::now();
     // Nothing is asked, and no value read, where nothing leaked.
-    let searches =
-        if leaks.is_empty() { Vec::new() } else { look_through(&args.managers, &scope(args), !args.show.no_progress)? };
-    let guards = own_accounts(guards, &searches);
-    let plan = planner::plan(&leaks, &source, &searches, &guards, Timestamp::now());
+    let plan = if leaks.is_empty() {
+        planner::plan(&leaks, &source, &[], &guards, now)
+    } else {
+        let managers = Managers::for_plan(&args.managers)?;
+        let searches = look_through(&managers, &scope(args), !args.show.no_progress)?;
+        let guards = own_accounts(guards, &searches);
+        let mut plan = planner::plan(&leaks, &source, &searches, &guards, now);
+        let options = KeyOptions {
+            accounts: guards.accounts.clone(),
+            allow_active: args.allow_active_key,
+            revoke_sessions: args.revoke_sessions,
+        };
+        plan_access_keys(&mut plan, &leaks, &managers.access_keys(), &options, now);
+        plan
+    };
     plan_file::write(&args.output, &plan)?;
     show::plan(&plan, &args.output, &args.show)?;
     Ok(exit(&plan))

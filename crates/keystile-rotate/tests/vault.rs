@@ -14,8 +14,8 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fake::Lines;
-use keystile_inventory::{CallErrorKind, SecretArn, Stage, VersionId};
-use keystile_rotate::backend::vault::{VaultConnection, VaultKv, VaultLogin, VaultSettings};
+use keystile_inventory::{CallErrorKind, RotationMeans, SecretArn, Stage, VersionId};
+use keystile_rotate::backend::vault::{VaultConnection, VaultDatabase, VaultKv, VaultLogin, VaultSettings};
 use keystile_rotate::plan::Action;
 use keystile_rotate::token::{Purpose, Token};
 use keystile_rotate::{Outcome, SecretBackend as _};
@@ -23,6 +23,7 @@ use keystile_scan::SecretBytes;
 use managers::{apply, apply_with, look, plan};
 use serde_json::{Value, json};
 use server::{Loss, Vault, lossy};
+use support::Postgres;
 
 const LEAKED: &str = "Zk3mW8q-vT1xB6n-0Rt7";
 /// Tags that allow a new value.
@@ -239,4 +240,142 @@ fn a_login_is_renewed_and_its_token_revoked() {
     assert!(kv.describe(&SecretArn("secret/team/app".to_owned())).is_ok(), "a revoked session is replaced");
     drop(kv);
     assert_eq!(tokens(), before, "nothing is left behind");
+}
+
+/// Vault with its database engine over a PostgreSQL that has the role `app`. `None`: one of them can't be had.
+fn with_database() -> Option<(Vault, Postgres)> {
+    let vault = Vault::start()?;
+    let postgres = Postgres::start()?;
+    postgres.create_role("app", "before-vault");
+    let superuser = postgres.superuser();
+    let text = |name: &str| superuser[name].as_str().map_or_else(|| superuser[name].to_string(), ToOwned::to_owned);
+    let address = format!("{}:{}/{}", text("host"), text("port"), text("dbname"));
+    vault.ask("POST", "sys/mounts/database", Some(&json!({ "type": "database" })));
+    let config = json!({
+        "plugin_name": "postgresql-database-plugin",
+        "connection_url": format!("postgresql://{{{{username}}}}:{{{{password}}}}@{address}?sslmode=disable"),
+        "username": text("username"),
+        "password": text("password"),
+        "allowed_roles": "*",
+    });
+    vault.ask("POST", "database/config/pg", Some(&config));
+    let role = json!({ "db_name": "pg", "username": "app", "rotation_period": 864_000 });
+    vault.ask("POST", "database/static-roles/team-app", Some(&role));
+    Some((vault, postgres))
+}
+
+/// The login that Vault gives out.
+fn given(vault: &Vault) -> Value {
+    vault.ask("GET", "database/static-creds/team-app", None)["data"].clone()
+}
+
+#[test]
+fn the_password_of_a_static_role_is_changed_in_the_database() {
+    let Some((vault, postgres)) = with_database() else { return };
+    let leaked = given(&vault)["password"].as_str().unwrap().to_owned();
+    let login = |password: &str| postgres.login("app", password);
+    assert!(postgres.accepts(&login(&leaked)));
+    let engine = VaultDatabase::new(vault.connect());
+    // Roles have no tags to ask for.
+    let plan = plan(&engine, "database/static-creds/team-", &leaked, false);
+    let [item] = &plan.items[..] else { panic!("{:?}", plan.items) };
+    assert_eq!((item.action, &item.blocked[..]), (Action::Rotate(Purpose::First), &[][..]));
+    let held = item.secret.as_ref().unwrap();
+    assert_eq!((held.arn.0.as_str(), held.pointer.as_str()), ("database/static-creds/team-app", "/password"));
+    assert_eq!(held.rotation, RotationMeans::Service { name: "vault-database".to_owned() });
+
+    let mut lines = Lines::default();
+    let result = apply_with(&engine, &plan, &mut lines);
+    assert_eq!(result.outcome, Outcome::Rotated, "{result:?}");
+    let new = given(&vault)["password"].as_str().unwrap().to_owned();
+    assert!(!postgres.accepts(&login(&leaked)), "the leaked password is refused");
+    assert!(postgres.accepts(&login(&new)));
+
+    // Vault has forgotten the leaked one, so that a later run can't compare; it changes nothing.
+    for _ in 0..2 {
+        let again = apply(&VaultDatabase::new(vault.connect()), &plan);
+        assert_eq!(again.outcome, Outcome::Unverified, "{again:?}");
+    }
+    assert_eq!(given(&vault)["password"].as_str(), Some(new.as_str()), "once");
+    let shown = format!("{plan:?} {result:?} {lines:?} {engine:?}");
+    assert!(!shown.contains(&leaked) && !shown.contains(&new));
+}
+
+#[test]
+fn threads_of_one_process_rotate_a_static_role_once() {
+    let Some((vault, _postgres)) = with_database() else { return };
+    let leaked = given(&vault)["password"].as_str().unwrap().to_owned();
+    let engine = VaultDatabase::new(vault.connect());
+    let plan = plan(&engine, "database/static-creds/", &leaked, false);
+    let held = plan.items[0].secret.as_ref().unwrap();
+    let token = Token::derive(&held.arn, &held.version, Purpose::First, 0);
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..3).map(|_| scope.spawn(|| engine.rotate(&held.arn, &held.version, &token))).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    let accepted: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
+    let current = engine.describe(&held.arn).unwrap().version_at(&Stage::Current).cloned();
+    assert_eq!(accepted.len(), 1, "{answers:?}");
+    assert_eq!(accepted[0].version, current);
+    assert!(
+        answers.iter().filter_map(|answer| answer.as_ref().err()).all(|error| error.kind == CallErrorKind::Refused)
+    );
+}
+
+#[test]
+fn a_run_over_a_static_role_that_is_killed_after_any_line_rotates_once() {
+    let Some((vault, _postgres)) = with_database() else { return };
+    // Begin, intent, answer, ended.
+    for dies_after in 1..=4 {
+        let leaked = given(&vault);
+        let engine = VaultDatabase::new(vault.connect());
+        let plan = plan(&engine, "database/static-creds/", leaked["password"].as_str().unwrap(), false);
+        let mut lines = Lines { dies_after: Some(dies_after), ..Lines::default() };
+        let killed = catch_unwind(AssertUnwindSafe(|| apply_with(&engine, &plan, &mut lines)));
+        assert!(killed.is_err(), "{dies_after}");
+        let after = given(&vault);
+        assert_eq!(after["last_vault_rotation"] != leaked["last_vault_rotation"], dies_after > 2, "{dies_after}");
+        lines.dies_after = None;
+        let result = apply_with(&VaultDatabase::new(vault.connect()), &plan, &mut lines);
+        let last = given(&vault);
+        assert_ne!(last["password"], leaked["password"]);
+        if dies_after > 2 {
+            assert_eq!(result.outcome, Outcome::Unverified, "{dies_after}: the leaked password is gone: {result:?}");
+            assert_eq!(last, given(&vault), "not again");
+            assert_eq!(last["last_vault_rotation"], after["last_vault_rotation"], "{dies_after}");
+        } else {
+            assert_eq!(result.outcome, Outcome::Rotated, "{dies_after}: {result:?}");
+        }
+    }
+}
+
+#[test]
+fn a_rotation_without_an_answer_is_not_asked_for_again() {
+    let Some((vault, postgres)) = with_database() else { return };
+    for loss in [Loss::Answer, Loss::Request] {
+        let leaked = given(&vault);
+        let address = lossy(&vault, "POST /v1/database/rotate-role/", loss, 1);
+        let engine = VaultDatabase::new(VaultConnection::open(VaultSettings { address, ..vault.settings() }).unwrap());
+        let plan = plan(&engine, "database/static-creds/", leaked["password"].as_str().unwrap(), false);
+        let result = apply(&engine, &plan);
+        let rotated = given(&vault)["password"] != leaked["password"];
+        match loss {
+            // What was done is seen, and proven; that it was this run's doing is not.
+            Loss::Answer => assert_eq!((result.outcome, rotated), (Outcome::RotatedByOther, true), "{result:?}"),
+            Loss::Request => {
+                assert_eq!((result.outcome, rotated), (Outcome::FailedLeakActive, false), "{result:?}");
+                let later = apply(&VaultDatabase::new(vault.connect()), &plan);
+                assert_eq!(later.outcome, Outcome::Rotated, "{later:?}");
+            }
+        }
+    }
+    // The database can't be reached: Vault fails, and says nothing of what it did.
+    let leaked = given(&vault);
+    let engine = VaultDatabase::new(vault.connect());
+    let plan = plan(&engine, "database/static-creds/", leaked["password"].as_str().unwrap(), false);
+    drop(postgres);
+    let result = apply(&engine, &plan);
+    assert_eq!(result.outcome, Outcome::FailedLeakActive, "{result:?}");
+    let shown = format!("{result:?}");
+    assert!(!shown.contains(leaked["password"].as_str().unwrap()), "{shown}");
 }

@@ -53,6 +53,7 @@ mod tests {
         prop_oneof![
             "\\PC{1,20}".prop_map(|arn| RotationMeans::Function { arn }),
             "\\PC{1,20}".prop_map(|name| RotationMeans::Service { name }),
+            proptest::collection::vec("\\PC{1,20}", 0..3).prop_map(|topics| RotationMeans::Notification { topics }),
             Just(RotationMeans::External),
             Just(RotationMeans::Nobody),
         ]

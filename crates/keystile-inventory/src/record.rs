@@ -82,6 +82,12 @@ pub enum RotationMeans {
         /// Its name.
         name: String,
     },
+    /// Whoever listens makes the new value when the manager says that it is time (Google Cloud: `SECRET_ROTATE`, sent
+    /// to Pub/Sub topics).
+    Notification {
+        /// The topics.
+        topics: Vec<String>,
+    },
     /// A partner holds the secret and rotates it (AWS's managed external secrets).
     External,
     /// Nobody: the manager only keeps what it is given.

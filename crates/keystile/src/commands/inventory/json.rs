@@ -79,6 +79,7 @@ fn rotation(record: &SecretRecord) -> Value {
     let (means, function) = match &record.rotation {
         RotationMeans::Function { arn } => ("function", Some(arn)),
         RotationMeans::Service { .. } => ("service", None),
+        RotationMeans::Notification { .. } => ("notification", None),
         RotationMeans::External => ("external", None),
         RotationMeans::Nobody => ("none", None),
     };

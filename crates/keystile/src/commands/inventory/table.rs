@@ -183,6 +183,7 @@ fn rotation(record: &SecretRecord) -> String {
     let means = match &record.rotation {
         RotationMeans::Function { .. } => "function",
         RotationMeans::Service { name } => name,
+        RotationMeans::Notification { .. } => "notification",
         RotationMeans::External => "partner",
         RotationMeans::Nobody => "nobody",
     };

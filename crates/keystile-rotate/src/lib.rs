@@ -19,6 +19,7 @@ pub mod leak;
 pub mod outcome;
 pub mod plan;
 pub mod planner;
+pub mod report;
 pub mod run;
 pub mod search;
 pub mod strategy;

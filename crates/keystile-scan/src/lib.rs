@@ -26,6 +26,7 @@ pub mod position;
 pub mod re2;
 pub mod rule;
 pub mod secret;
+pub mod text;
 pub mod verification;
 
 pub use engine::{ContentScan, DeltaOp, Match, Place, ScanOptions, Scanner, Scratch, Verdict};

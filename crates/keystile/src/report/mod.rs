@@ -4,7 +4,6 @@
 //! render the [`view`], which is made once and in which every text from the repository went through
 //! the [`crate::mask`]. One file per format; each says where its rules come from.
 
-pub mod text;
 pub mod view;
 
 mod advice;
@@ -33,6 +32,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use keystile_git::Coverage;
+pub use keystile_scan::text;
 use keystile_scan::{Finding, RuleSet};
 
 use crate::link::Remote;

@@ -1,4 +1,4 @@
-//! Text from repositories made fit for a terminal or one line of a report.
+//! Text that is not ours (names, messages, code) made fit for a terminal or one line of a report.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -50,7 +50,8 @@ pub fn printable_bytes(bytes: &[u8]) -> String {
 
 /// Unicode's control characters and bidirectional formatting characters (UAX 9), plus what is
 /// invisible: CVE-2021-42574 is about such characters in source code.
-pub(crate) fn is_unsafe(character: char) -> bool {
+#[must_use]
+pub fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

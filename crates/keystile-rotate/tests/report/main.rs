@@ -1,0 +1,8 @@
+//! Reports: whole ones against golden files, every outcome in every format, hostile names, masks, and runs of the
+//! engine whose values must not show.
+
+mod fixture;
+mod golden;
+mod hostile;
+mod outcomes;
+mod runs;

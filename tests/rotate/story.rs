@@ -122,6 +122,29 @@ fn a_scan_says_which_findings_a_managed_secret_holds() {
 }
 
 #[test]
+fn a_map_names_the_secrets_that_are_read() {
+    let Some(story) = Story::start("ok") else { return };
+    story.emulator.secret("/prod/team-b/db", "something else").create();
+    let map = story.repository.beside("map.toml");
+    let plan = story.repository.beside("plan.json");
+    let arguments = ["rotate", "plan", "--map", map.to_str().unwrap(), "--allow-prefix", "/prod/team-a/", "--output"];
+    let arguments = [&arguments[..], &[plan.to_str().unwrap()]].concat();
+    let named = "[[secret]]\nname = \"/prod/team-a/db\"\npaths = [\"\\\\.env$\"]\n\n";
+    let other = "[[secret]]\nname = \"/prod/team-b/db\"\nrules = [\"github-pat\"]\n";
+    std::fs::write(&map, format!("{named}{other}")).unwrap();
+    story.keystile(&arguments).expect(1);
+    let written: Value = serde_json::from_slice(&std::fs::read(&plan).unwrap()).unwrap();
+    assert_eq!(written["items"][0]["secret"]["name"], NAME, "{written}");
+    let calls = story.emulator.calls();
+    let touched = |name: &str| calls.iter().filter(|call| call.to_string().contains(name)).count();
+    assert_eq!((touched("team-b"), story.emulator.count("ListSecrets")), (0, 0), "{calls:?}");
+
+    std::fs::write(&map, "[[secret]]\nnames = \"/prod/team-a/db\"\n").unwrap();
+    let run = story.keystile(&arguments).expect(2);
+    assert!(run.stderr.contains("map.toml") && run.stderr.contains("line 2"), "{}", run.stderr);
+}
+
+#[test]
 fn a_report_leads_back_to_the_values_that_it_does_not_have() {
     let Some(story) = Story::start("ok") else { return };
     let report = story.repository.beside("report.json");

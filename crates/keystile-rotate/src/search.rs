@@ -24,6 +24,8 @@ pub const MOST_SECRETS: usize = 100_000;
 pub struct Scope {
     /// Secrets whose names begin with one of these.
     pub prefixes: Vec<String>,
+    /// Secrets with these names or ARNs, described one by one.
+    pub names: Vec<String>,
     /// Versions without a label as well.
     pub all_versions: bool,
     /// How fast.
@@ -89,12 +91,18 @@ pub fn search(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Search, CallError> {
     let identity = backend.identity()?;
-    let secrets = list(backend, &scope.prefixes)?;
+    let mut unread = Vec::new();
+    let mut secrets = list(backend, &scope.prefixes)?;
+    secrets.extend(describe(backend, scope, clock, &mut unread)?);
     let mut search = Search {
         identity,
         index: ValueIndex::new(key),
         secrets: secrets.into_iter().map(|record| Known { record, logins: BTreeMap::new() }).collect(),
-        searched: Searched { prefixes: scope.prefixes.clone(), ..Searched::default() },
+        searched: Searched {
+            prefixes: scope.prefixes.iter().chain(&scope.names).cloned().collect(),
+            unread,
+            ..Searched::default()
+        },
     };
     let mut readable = Vec::new();
     for (number, known) in search.secrets.iter().enumerate() {
@@ -120,6 +128,26 @@ pub fn search(
     let too_weak = search.index.too_weak().iter();
     search.searched.too_weak = too_weak.map(|(weakness, count)| (weakness.to_string(), *count)).collect();
     Ok(search)
+}
+
+/// The secrets that are named. One that is not there, or may not be described, could not be read.
+fn describe(
+    backend: &dyn SecretBackend,
+    scope: &Scope,
+    clock: &dyn Clock,
+    unread: &mut Vec<Unread>,
+) -> Result<Vec<SecretRecord>, CallError> {
+    let mut secrets: BTreeMap<SecretArn, SecretRecord> = BTreeMap::new();
+    for name in &scope.names {
+        scope.pace.wait(clock);
+        let arn = SecretArn(name.clone());
+        match backend.describe(&arn) {
+            Ok(record) => drop(secrets.insert(record.arn.clone(), record)),
+            Err(error) if is_fatal(error.kind) => return Err(error),
+            Err(error) => unread.push(Unread { arn, why: error.to_string() }),
+        }
+    }
+    Ok(secrets.into_values().collect())
 }
 
 /// Each secret once, however many of the prefixes it has.

@@ -19,7 +19,8 @@ use crate::fake::{Lines, Still};
 /// Looks through everything below the prefix.
 #[track_caller]
 pub(crate) fn look(backend: &dyn SecretBackend, prefix: &str) -> Search {
-    let scope = Scope { prefixes: vec![prefix.to_owned()], all_versions: true, pace: Pace(f64::INFINITY) };
+    let scope =
+        Scope { prefixes: vec![prefix.to_owned()], names: Vec::new(), all_versions: true, pace: Pace(f64::INFINITY) };
     search(backend, &scope, IndexKey::new([7; 32]), &Still::new(), &mut |_| {}).unwrap()
 }
 

@@ -87,7 +87,13 @@ pub struct PlanArgs {
     pub prefix: Vec<String>,
 
     /// Instead of looking through prefixes: a file that says which secret a leak belongs to (docs/rotation.md)
-    #[arg(long, value_name = "FILE", help_heading = "Managed secrets", conflicts_with = "prefix")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Managed secrets",
+        conflicts_with = "prefix",
+        requires = "allow_prefix"
+    )]
     pub map: Option<PathBuf>,
 
     /// Read old versions without a label as well (one call for each)

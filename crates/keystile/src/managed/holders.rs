@@ -55,7 +55,8 @@ impl Holders {
         if findings.is_empty() {
             return Ok(holders);
         }
-        let scope = Scope { prefixes: request.prefixes.clone(), all_versions: false, pace: request.pace };
+        let scope =
+            Scope { prefixes: request.prefixes.clone(), names: Vec::new(), all_versions: false, pace: request.pace };
         let searches = look_through(&Managers::for_plan(&request.managers)?, &scope, shows_progress)?;
         for search in &searches {
             holders.read += search.searched.secrets;

@@ -15,6 +15,7 @@ pub use clock::SystemClock;
 pub use holders::{Holder, Holders, ManagedRequest};
 pub use managers::{Managers, failed};
 
+use crate::exit::UsageError;
 use crate::terminal;
 
 /// Reads the managed secrets of the scope, of each manager and region. A signal ends the process: nothing is changed.
@@ -23,6 +24,11 @@ use crate::terminal;
 /// No credentials, no network, or a list that ends early.
 pub fn look_through(managers: &Managers, scope: &Scope, shows_progress: bool) -> anyhow::Result<Vec<Search>> {
     let clock = SystemClock::without_signals();
+    let is_covered = |prefix: &str| managers.backends().any(|(_, backend)| backend.covers(prefix));
+    if let Some(stray) = scope.prefixes.iter().find(|prefix| !is_covered(prefix)) {
+        let text = format!("no secret manager that was named (--manager) has secrets whose names begin with {stray}");
+        return Err(UsageError(text).into());
+    }
     let mut searches = Vec::new();
     for (identity, backend) in managers.backends() {
         let bar = progress_bar(shows_progress);
@@ -30,10 +36,12 @@ pub fn look_through(managers: &Managers, scope: &Scope, shows_progress: bool) ->
             bar.set_length(progress.of as u64);
             bar.set_position(progress.read as u64);
         };
-        let found = search(backend, scope, IndexKey::new(random()?), &clock, &mut show);
+        let mut scope = scope.clone();
+        scope.prefixes.retain(|prefix| backend.covers(prefix));
+        let found = search(backend, &scope, IndexKey::new(random()?), &clock, &mut show);
         bar.finish_and_clear();
         let found = found.map_err(|error| failed(&error))?;
-        if found.secrets.is_empty() {
+        if found.secrets.is_empty() && !scope.prefixes.is_empty() {
             terminal::warning(&format!(
                 "account {}{} has no secret whose name begins with {}",
                 identity.account,

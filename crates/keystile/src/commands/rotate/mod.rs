@@ -3,6 +3,7 @@
 mod apply;
 mod confirm;
 mod leaks;
+mod map;
 mod plan;
 mod plan_file;
 mod reread;

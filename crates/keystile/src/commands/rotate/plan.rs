@@ -5,10 +5,10 @@ use keystile_rotate::access_key::{KeyOptions, plan_access_keys};
 use keystile_rotate::guard::Guards;
 use keystile_rotate::plan::Action;
 use keystile_rotate::search::{Pace, Scope, Search};
-use keystile_rotate::{Outcome, RotationPlan, outcome, planner};
+use keystile_rotate::{Leak, Outcome, RotationPlan, outcome, planner};
 
 use super::leaks::{self, Leaks};
-use super::{plan_file, reread, show};
+use super::{map, plan_file, reread, show};
 use crate::cli::rotate::{GuardArgs, PlanArgs};
 use crate::commands::scan::check_destinations;
 use crate::exit::{Exit, UsageError};
@@ -32,7 +32,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
         planner::plan(&leaks, &source, &[], &guards, now)
     } else {
         let managers = Managers::for_plan(&args.managers)?;
-        let searches = look_through(&managers, &scope(args), !args.show.no_progress)?;
+        let searches = look_through(&managers, &scope(args, &leaks)?, !args.show.no_progress)?;
         let guards = own_accounts(guards, &searches);
         let mut plan = planner::plan(&leaks, &source, &searches, &guards, now);
         let options = KeyOptions {
@@ -66,12 +66,13 @@ fn guards(args: &GuardArgs, prefixes: &[String], may_generate: bool) -> anyhow::
 }
 
 /// What is read.
-fn scope(args: &PlanArgs) -> Scope {
-    Scope {
+fn scope(args: &PlanArgs, leaks: &[Leak]) -> anyhow::Result<Scope> {
+    Ok(Scope {
         prefixes: args.prefix.clone(),
+        names: args.map.as_ref().map_or(Ok(Vec::new()), |path| map::names(path, leaks))?,
         all_versions: args.all_versions,
         pace: Pace(f64::from(args.reads_per_second)),
-    }
+    })
 }
 
 /// Where no account was named, the caller's own is meant.

@@ -86,26 +86,35 @@ impl Incident {
             masked: false,
             items,
         };
-        incident.exit_status = incident.status();
+        incident.exit_status = incident.status(input.run);
         incident.next_command = incident.command();
         if input.mask_names { mask(&incident) } else { incident }
     }
 
-    /// The exit status. Of a plan: 1 where there is something to do or a leak stands, 3 where something in scope
-    /// was not read. Of what was carried out: that of the outcomes; an item without one was not started.
-    fn status(&self) -> u8 {
-        let outcomes: Vec<Outcome> =
-            self.items.iter().map(|item| item.status.outcome.unwrap_or(Outcome::NotStarted)).collect();
-        if self.carried_out {
-            return exit_status(&outcomes);
+    /// The exit status: of a run that of what it was asked for, else that of every item. Of a plan alone, what is to
+    /// be done is a leak that stands, and what was not read keeps it from being an all-clear.
+    fn status(&self, run: Option<&RunReport>) -> u8 {
+        let left_undone = if self.carried_out { Outcome::NotStarted } else { Outcome::FailedLeakActive };
+        let outcomes: Vec<Outcome> = match run {
+            Some(run) => run.results.iter().map(|result| result.outcome).collect(),
+            None => self.items.iter().map(|item| item.status.outcome.unwrap_or(left_undone)).collect(),
+        };
+        match exit_status(&outcomes) {
+            0 if !self.carried_out && is_incomplete(self) => 3,
+            status => status,
         }
-        let stands = |stand| self.items.iter().any(|item| item.status.stand == stand);
-        if stands(Stand::Active) || stands(Stand::Unable) {
-            1
-        } else if stands(Stand::Unclear) || is_incomplete(self) {
-            3
-        } else {
-            0
+    }
+
+    /// How the worst of the leaks stands; `None` = there is none.
+    pub(super) fn worst(&self) -> Option<Stand> {
+        self.items.iter().map(|item| item.status.stand).min()
+    }
+
+    /// The exit status in words.
+    pub(super) fn exit_meaning(&self) -> &'static str {
+        match (self.exit_status, self.worst()) {
+            (0, Some(stand)) if stand != Stand::Over => "every leak that the run was for is over; others are not",
+            (status, _) => words::exit_status(status, self.carried_out),
         }
     }
 

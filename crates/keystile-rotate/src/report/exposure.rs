@@ -125,7 +125,9 @@ fn leak(item: &ItemReport, add: &mut Add<'_>) {
                 Some("Active") | None => "works".to_owned(),
                 Some(status) => format!("was {status} when the plan was made"),
             };
-            add(Weight::Open, ExposureKind::KeyActive, format!("{} {state}", item.name()), since);
+            let is_unclear = item.status.stand == Stand::Unclear;
+            let weight = if is_unclear { Weight::Unknown } else { Weight::Open };
+            add(weight, ExposureKind::KeyActive, format!("{} {state}", item.name()), since);
         }
         return;
     }

@@ -42,10 +42,10 @@ pub fn markdown(incident: &Incident) -> String {
 }
 
 fn head(page: &mut String, incident: &Incident) {
-    let sign = match incident.exit_status {
-        0 => "✅",
-        3 => "⚠️",
-        _ => "❌",
+    let sign = match (incident.worst(), incident.exit_status) {
+        (None | Some(Stand::Over), 0) => "✅",
+        (None | Some(Stand::Over | Stand::Unclear), _) => "⚠️",
+        (Some(_), _) => "❌",
     };
     let title =
         if incident.carried_out { "Leaked secrets: incident report" } else { "Leaked secrets: plan of rotation" };
@@ -64,10 +64,7 @@ fn head(page: &mut String, incident: &Incident) {
             format!("{} to {end} ({})", utc(first.began), number(incident.runs.len(), "run", "runs")),
         ));
     }
-    facts.push((
-        "Exit status",
-        format!("{}: {}", incident.exit_status, words::exit_status(incident.exit_status, incident.carried_out)),
-    ));
+    facts.push(("Exit status", format!("{}: {}", incident.exit_status, incident.exit_meaning())));
     if let Some(command) = &incident.next_command {
         facts.push(("Next", code(command)));
     }

@@ -152,7 +152,8 @@ fn end(item: &ItemReport, carried_out: bool, add: &mut dyn FnMut(bool, String)) 
         }
     }
     for guidance in &item.guidance {
-        add(false, format!("{name}: {}.", guidance.trim_end_matches('.')));
+        // As it stands: it may end in a command.
+        add(false, format!("{name}: {guidance}"));
     }
 }
 

@@ -59,10 +59,10 @@ impl Page {
     /// The verdict and what is open.
     fn exposure(&mut self, incident: &Incident) {
         let style = self.style;
-        let color = match (incident.exit_status, incident.items.is_empty()) {
-            (0, _) => style.green(),
-            (3, _) => style.yellow(),
-            _ => style.red(),
+        let color = match (incident.worst(), incident.exit_status) {
+            (None | Some(Stand::Over), 0) => style.green(),
+            (None | Some(Stand::Over | Stand::Unclear), _) => style.yellow(),
+            (Some(_), _) => style.red(),
         };
         let room = self.options.width.map(|width| width.max(LEAST));
         for line in wrap(&format!("{}.", incident.verdict), room) {
@@ -309,7 +309,7 @@ impl Page {
             self.entry("next", command);
         }
         let status = incident.exit_status;
-        self.entry("exit status", &format!("{status}: {}", words::exit_status(status, incident.carried_out)));
+        self.entry("exit status", &format!("{status}: {}", incident.exit_meaning()));
     }
 
     fn entry(&mut self, label: &str, text: &str) {

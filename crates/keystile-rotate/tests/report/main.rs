@@ -4,5 +4,6 @@
 mod fixture;
 mod golden;
 mod hostile;
+mod keys;
 mod outcomes;
 mod runs;

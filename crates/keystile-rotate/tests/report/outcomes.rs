@@ -106,7 +106,7 @@ fn the_status_of_a_plan() {
         ("over", act(Action::Nothing(Outcome::AlreadyRotated)), false, 0),
         ("over, but something was not read", act(Action::Nothing(Outcome::AlreadyRotated)), true, 3),
         ("to do", act(Action::Rotate(Purpose::First)), false, 1),
-        ("waits", act(Action::Wait), false, 3),
+        ("waits", act(Action::Wait), false, 1),
         ("unmanaged", act(Action::Nothing(Outcome::Unmanaged)), false, 1),
     ] {
         let mut plan = plan(items);
@@ -115,6 +115,18 @@ fn the_status_of_a_plan() {
         }
         assert_eq!(incident(&plan, None).exit_status, status, "{name}");
     }
+}
+
+#[test]
+fn what_a_run_was_not_for_is_told_and_does_not_count() {
+    let (plan, mut run) = run(&[Outcome::Rotated, Outcome::Rotated]);
+    run.results.truncate(1);
+    let report = Incident::new(Input { run: Some(&run), ..Input::new(&plan, now()) });
+    assert_eq!(report.exit_status, 0);
+    let text = markdown(&report);
+    assert!(text.contains("❌ **2 leaks: 1 not carried out, 1 over.**"), "{text}");
+    assert!(text.contains("| 0: every leak that the run was for is over; others are not |"), "{text}");
+    assert!(text.contains("was not part of the run"), "{text}");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 //! a request was carried out.
 
 pub mod aws;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 #[cfg(feature = "http-client")]
 mod http;
 #[cfg(feature = "http-client")]

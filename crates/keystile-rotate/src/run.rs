@@ -14,5 +14,5 @@ pub mod verify;
 pub use apply::{Connected, ItemResult, Run, RunReport};
 pub use generate::EXCLUDE_TAG;
 pub use limits::Limits;
-#[cfg(feature = "http-client")]
+#[cfg(feature = "vault")]
 pub(crate) use verify::wipe;

@@ -55,6 +55,7 @@ pub(super) fn segment(text: &str) -> String {
 }
 
 /// A path of several segments.
+#[cfg(any(feature = "vault", test))]
 pub(super) fn path(text: &str) -> String {
     text.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
@@ -85,6 +86,13 @@ impl Base {
             host: authority,
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// The one server that is asked without TLS and is not this machine: a cloud's metadata service, at an address of
+    /// the link. `host` is a constant of the caller.
+    #[cfg(feature = "gcp")]
+    pub(super) fn of_metadata(host: &'static str) -> Self {
+        Self { origin: format!("http://{host}"), host: host.to_owned(), prefix: String::new() }
     }
 
     /// Host and port.

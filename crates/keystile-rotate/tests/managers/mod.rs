@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+pub(crate) mod http;
+
 use std::sync::atomic::AtomicBool;
 
 use jiff::{SignedDuration, Timestamp};

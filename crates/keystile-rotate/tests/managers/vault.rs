@@ -14,6 +14,8 @@ use keystile_rotate::backend::vault::{VaultConnection, VaultLogin, VaultSettings
 use keystile_scan::SecretBytes;
 use serde_json::{Value, json};
 
+use crate::managers::http::message;
+
 /// How long Vault may take to answer: a second, unless the machine is busy.
 const START_LIMIT: Duration = Duration::from_secs(90);
 
@@ -228,25 +230,5 @@ fn pass(mut client: TcpStream, port: u16, marked: &str, loss: Loss, left: &std::
     let _ = server.read_to_end(&mut answer);
     if !is_lost {
         let _ = client.write_all(&answer);
-    }
-}
-
-/// One request: its head, and a body of the length that it names.
-fn message(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&bytes).to_lowercase();
-        if let Some(end) = text.find("\r\n\r\n") {
-            let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
-            let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
-            if bytes.len() >= end + 4 + length {
-                return Some(bytes);
-            }
-        }
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
-        }
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::settings::{VaultLogin, VaultSettings};
-use crate::backend::http::{Answer, Ask, Base, HttpClient, segment, sensitive};
+use crate::backend::http::{Answer, Ask, Base, HttpClient, path, sensitive};
 use crate::backend::{BackendKind, Identity};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
@@ -136,7 +136,7 @@ impl VaultConnection {
             #[serde(default)]
             options: Option<BTreeMap<String, String>>,
         }
-        let path = format!("{OPERATION}/{}", crate::backend::http::path(mount));
+        let path = format!("{OPERATION}/{}", path(mount));
         let found = match self.read::<Envelope<Mount>>(OPERATION, &path) {
             Ok(found) => found.data,
             // Vault says the same of a mount that is not there and of one that the token may not use at all.
@@ -299,7 +299,7 @@ impl VaultConnection {
         };
         const OPERATION: &str = "login";
         let body = Zeroizing::new(body.expect("text is JSON"));
-        let mount = crate::backend::http::path(mount);
+        let mount = path(mount);
         let mut ask = self.ask(OPERATION, Method::POST, format!("/v1/auth/{mount}/login")).json(body);
         ask.headers.extend(self.namespace()?);
         let answer = self.http.send(&self.base, ask)?;
@@ -397,8 +397,7 @@ fn is_id(text: &str) -> bool {
     text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
-/// `MOUNT/PART/PATH`, encoded.
-pub(super) fn address(mount: &str, part: &str, path: &str) -> String {
-    let path: Vec<String> = path.split('/').map(segment).collect();
-    format!("{}/{part}/{}", crate::backend::http::path(mount), path.join("/"))
+/// `MOUNT/PART/NAME`, encoded.
+pub(super) fn address(mount: &str, part: &str, name: &str) -> String {
+    format!("{}/{part}/{}", path(mount), path(name))
 }

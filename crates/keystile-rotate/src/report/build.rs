@@ -1,5 +1,7 @@
 //! From a plan and what is known of its execution to an [`Incident`].
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use keystile_scan::text::count;
 
@@ -273,10 +275,13 @@ fn verdict(items: &[ItemReport], carried_out: bool) -> String {
 
 fn timeline(plan: &RotationPlan, items: &[ItemReport], past: &Past) -> Vec<Moment> {
     let mut moments: Vec<Moment> = Vec::new();
+    let mut known: BTreeMap<(Timestamp, String), usize> = BTreeMap::new();
     let mut add = |at, item: Option<u32>, what: String, request_id: Option<String>| {
-        // The same commit may have leaked what several secrets hold.
-        match moments.iter_mut().find(|known| request_id.is_none() && known.at == at && known.what == what) {
-            Some(known) => known.items.extend(item),
+        // One commit may have leaked what several secrets hold.
+        let next = moments.len();
+        let place = if request_id.is_none() { *known.entry((at, what.clone())).or_insert(next) } else { next };
+        match moments.get_mut(place) {
+            Some(same) => same.items.extend(item),
             None => moments.push(Moment { at, items: item.into_iter().collect(), what, request_id }),
         }
     };

@@ -3,6 +3,8 @@
 //! Each fact comes from the outcome and from what the plan knows of the secret; what nobody looked at is said to
 //! be unknown, never left out.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use keystile_inventory::{RotationMeans, Stage};
 use serde::{Deserialize, Serialize};
@@ -102,10 +104,12 @@ pub(super) fn of_item(item: &ItemReport) -> Vec<Exposure> {
 /// Worst first, items in their order; what is so for several items is said once.
 pub(super) fn sorted(found: Vec<Exposure>) -> Vec<Exposure> {
     let mut exposure: Vec<Exposure> = Vec::new();
+    let mut known: BTreeMap<(ExposureKind, String, Option<Timestamp>), usize> = BTreeMap::new();
     for one in found {
-        let same = |known: &&mut Exposure| (known.kind, &known.text, known.since) == (one.kind, &one.text, one.since);
-        match exposure.iter_mut().find(same) {
-            Some(known) => known.items.extend(&one.items),
+        let next = exposure.len();
+        let at = *known.entry((one.kind, one.text.clone(), one.since)).or_insert(next);
+        match exposure.get_mut(at) {
+            Some(same) => same.items.extend(&one.items),
             None => exposure.push(one),
         }
     }

@@ -4,6 +4,7 @@ use keystile_scan::text::count;
 
 use super::incident::{Incident, ItemReport};
 use super::past::Past;
+use super::steps::about;
 use super::words::enumerate;
 use crate::journal::Journal;
 use crate::plan::RotationPlan;
@@ -69,14 +70,10 @@ pub(super) fn limits(plan: &RotationPlan, items: &[ItemReport], journal: Option<
                 .to_owned(),
         );
     }
-    let unasked: Vec<String> = items
-        .iter()
-        .filter(|item| item.secret.is_some() && item.consumers.is_none())
-        .map(|item| item.number.to_string())
-        .collect();
+    let unasked: Vec<u32> =
+        items.iter().filter(|item| item.secret.is_some() && item.consumers.is_none()).map(|item| item.number).collect();
     if !unasked.is_empty() {
-        let items = if unasked.len() == 1 { "item" } else { "items" };
-        limits.push(format!("Who consumes the secret was not looked at for {items} {}.", enumerate(&unasked)));
+        limits.push(format!("Who consumes the secret was not looked at for {}.", about(&unasked)));
     }
     for item in items {
         let Some(consumers) = &item.consumers else { continue };

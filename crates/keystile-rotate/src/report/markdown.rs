@@ -16,7 +16,7 @@ use self::escape::{code, prose};
 use super::consumers;
 use super::exposure::{Weight, alternates, ended, stages};
 use super::incident::{Incident, ItemReport, Stand};
-use super::steps::{Phase, about, span, utc};
+use super::steps::{Phase, about, ranges, span, utc};
 use super::table::{key_facts, place};
 use super::words::{self, enumerate};
 use crate::consumers::{Consumers, PickUp};
@@ -393,7 +393,7 @@ fn number(number: usize, one: &str, many: &str) -> String {
 }
 
 fn numbers(items: &[u32]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    ranges(items).join(", ")
 }
 
 fn capital(text: &str) -> String {

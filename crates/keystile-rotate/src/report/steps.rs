@@ -220,11 +220,40 @@ pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     duration(u64::try_from(to.duration_since(from).as_secs()).unwrap_or_default())
 }
 
-/// `item 1`, `items 1 and 3`, or nothing for all.
+/// `item 1`, `items 1 and 3`, `items 1–4 and 7`, or nothing for all.
 pub(super) fn about(items: &[u32]) -> String {
     match items {
         [] => String::new(),
         [one] => format!("item {one}"),
-        many => format!("items {}", enumerate(&many.iter().map(ToString::to_string).collect::<Vec<_>>())),
+        many => format!("items {}", enumerate(&ranges(many))),
+    }
+}
+
+/// Numbers in ascending order as `1–4`, `7`.
+pub(super) fn ranges(items: &[u32]) -> Vec<String> {
+    items
+        .chunk_by(|one, next| one.checked_add(1) == Some(*next))
+        .flat_map(|run| match run {
+            [first, _, .., last] => vec![format!("{first}–{last}")],
+            few => few.iter().map(ToString::to_string).collect(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_a_row_are_told_as_ranges() {
+        for (items, expected) in [
+            (&[][..], ""),
+            (&[3], "item 3"),
+            (&[1, 2], "items 1 and 2"),
+            (&[1, 2, 3, 4, 7], "items 1–4 and 7"),
+            (&[1, 3, 4, 6, 7, 8], "items 1, 3, 4 and 6–8"),
+        ] {
+            assert_eq!(about(items), expected);
+        }
     }
 }

@@ -369,6 +369,22 @@ impl<'c> Context<'c> {
         entries
     }
 
+    /// Where a store looks its names up; see [`provider::place`]. A store without a role is in the account of the
+    /// entries that it fits, where they name just one.
+    #[must_use]
+    pub fn place(&self, store: &StoreFacts) -> String {
+        let fitting = self.fitting(store);
+        let mut accounts = fitting.iter().flat_map(|entry| match &entry.provider {
+            Provider::Aws { accounts, .. } => match self.env() {
+                Some(env) => accounts.get(env).into_iter().flatten().collect(),
+                None => accounts.values().flatten().collect(),
+            },
+            _ => Vec::new(),
+        });
+        let home = accounts.next().map_or("", String::as_str);
+        provider::place(store, if accounts.all(|account| account == home) { home } else { "" })
+    }
+
     /// Whether a grant counts for this binding; `None` = not through a store.
     pub(crate) fn has_grant(&self, grant: &Grant, store: Option<&StoreFacts>, access: Access) -> bool {
         let Some(binding) = self.binding else { return false };

@@ -294,10 +294,11 @@ fn is_any_for(rules: &[&'static Rule], kind: Kind) -> bool {
 /// everybody.
 fn merged(reach: &Reach, each: Vec<Vec<Violation>>) -> Vec<Found> {
     let mut order: Vec<(Violation, Vec<usize>)> = Vec::new();
-    let mut known: HashMap<(&'static str, String, FieldPath), usize> = HashMap::new();
+    let mut known: HashMap<(&'static str, String, String, FieldPath), usize> = HashMap::new();
     for (nth, violations) in each.into_iter().enumerate() {
         for violation in violations {
-            let key = (violation.rule.id, violation.about.clone(), violation.path.clone());
+            let (id, about, place) = violation.identity();
+            let key = (id, about.to_owned(), place.to_owned(), violation.path.clone());
             let index = *known.entry(key).or_insert_with(|| {
                 order.push((violation, Vec::new()));
                 order.len() - 1
@@ -463,5 +464,53 @@ mod tests {
         kept["spec"]["refreshInterval"] = json!("1h");
         assert!(judge(&kept).is_empty());
         assert_eq!(judge(&external_secret("/prod/team-c/db")), ["key-outside-grant"]);
+    }
+
+    #[test]
+    fn an_update_may_not_turn_to_the_same_name_in_another_place() {
+        let mut policy = policy();
+        let grants = policy.providers[0].grants.clone();
+        let list = |items: &[&str]| ByEnv::all(items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>());
+        let Provider::Aws { regions, .. } = &mut policy.providers[0].provider else { panic!() };
+        *regions = list(&["eu-west-1", "us-east-1"]);
+        policy.providers.push(ProviderEntry {
+            provider: Provider::Gcp { projects: list(&["p"]), locations: list(&["", "europe-west1"]) },
+            grants: grants.clone(),
+        });
+        let engine = Engine::new(policy);
+        let mut world = world();
+        let gcp = |location: &str| json!({"gcpsm": {"projectID": "p", "location": location}});
+        let aws = |region: &str| json!({"aws": {"service": "SecretsManager", "region": region}});
+        for (name, provider) in [
+            ("eu", aws("eu-west-1")),
+            ("eu-again", aws("eu-west-1")),
+            ("us", aws("us-east-1")),
+            ("global", gcp("")),
+            ("global-again", gcp("")),
+            ("regional", gcp("europe-west1")),
+        ] {
+            world.insert(Arc::new(json!({
+                "apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "metadata": {"name": name},
+                "spec": {"provider": provider},
+            })));
+        }
+        let through = |store: &str, key: &str| {
+            let mut object = external_secret(key);
+            object["spec"]["secretStoreRef"]["name"] = json!(store);
+            object
+        };
+        for (key, old, new, expected) in [
+            ("/prod/team-b/db", "eu", "eu-again", vec![]),
+            ("/prod/team-b/db", "eu", "us", vec!["key-outside-grant"]),
+            ("someone-elses", "global", "global-again", vec![]),
+            ("someone-elses", "global", "regional", vec!["key-outside-grant"]),
+            ("someone-elses", "regional", "global", vec!["key-outside-grant"]),
+        ] {
+            let (old_object, new_object) = (through(old, key), through(new, key));
+            let mut request = Request::offline(&new_object, "", Timestamp::UNIX_EPOCH);
+            request.operation = Operation::Update;
+            request.old_object = Some(&old_object);
+            assert_eq!(ids(&engine.judge(&request, &world)), expected, "{key}: {old} to {new}");
+        }
     }
 }

@@ -31,6 +31,9 @@ pub struct Violation {
     /// What the violation is about: the effective key, or the value. Two violations of a rule that
     /// are about the same are the same, wherever they stand in the object.
     pub about: String,
+    /// Where the name that it is about is looked up (see [`crate::provider::place`]); empty where it is about no
+    /// name, or about one that says so itself. The same name in another place is another secret.
+    pub place: String,
     /// What the provider would be asked for, where the rule is about a reference.
     pub effective_key: Option<String>,
     /// The grants that were looked at and did not allow it, as the policy writes them.
@@ -52,6 +55,7 @@ impl Violation {
             message: message.into(),
             cure: String::new(),
             about: about.into(),
+            place: String::new(),
             effective_key: None,
             grants: Vec::new(),
         }
@@ -61,6 +65,13 @@ impl Violation {
     #[must_use]
     pub fn cure(mut self, cure: impl Into<String>) -> Self {
         self.cure = cure.into();
+        self
+    }
+
+    /// With where the name that it is about is looked up.
+    #[must_use]
+    pub fn place(mut self, place: String) -> Self {
+        self.place = place;
         self
     }
 
@@ -85,16 +96,16 @@ impl Violation {
         self
     }
 
-    /// What two violations that are the same share: the rule, and what it is about.
+    /// What two violations that are the same share: the rule, what it is about, and where that is looked up.
     #[must_use]
-    pub fn identity(&self) -> (&'static str, &str) {
-        (self.rule.id, &self.about)
+    pub fn identity(&self) -> (&'static str, &str, &str) {
+        (self.rule.id, &self.about, &self.place)
     }
 
     /// Whether `other` is the same violation: the same rule about the same thing.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        std::ptr::eq(self.rule, other.rule) && self.about == other.about
+        std::ptr::eq(self.rule, other.rule) && self.about == other.about && self.place == other.place
     }
 }
 

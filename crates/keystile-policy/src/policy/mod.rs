@@ -145,6 +145,8 @@ pub enum Provider {
     Gcp {
         /// Project ids.
         projects: ByEnv<Vec<String>>,
+        /// Locations of regional secrets; the empty text = global secrets. None = global ones alone.
+        locations: ByEnv<Vec<String>>,
     },
     /// Secrets of a Kubernetes cluster.
     Kubernetes {

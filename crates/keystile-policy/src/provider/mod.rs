@@ -12,9 +12,10 @@ pub mod kms;
 pub mod vault;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::policy::{ByEnv, Provider, ProviderEntry};
-use crate::subject::store::{StoreFacts, StoreProvider};
+use crate::subject::store::{GcpStore, StoreFacts, StoreProvider};
 
 /// What the provider will be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +94,60 @@ pub struct Misfit<'s> {
     pub value: &'s str,
 }
 
+/// The field that makes the secrets of a store in Google Cloud regional.
+pub const GCP_LOCATION: &str = "spec.provider.gcpsm.location";
+
+/// Whether a list of locations has one; a list without any has that of global secrets, the empty text.
+fn has_location(listed: &[String], location: &str) -> bool {
+    if listed.is_empty() { location.is_empty() } else { listed.iter().any(|listed| listed == location) }
+}
+
+/// The locations that entries of the policy name for the project of a store in Google Cloud; the empty text stands
+/// for global secrets.
+#[must_use]
+pub fn locations_of<'p>(store: &GcpStore, entries: &'p [ProviderEntry], env: Option<&str>) -> BTreeSet<&'p str> {
+    let mut found = BTreeSet::new();
+    for entry in entries {
+        let Provider::Gcp { projects, locations } = &entry.provider else { continue };
+        if !projects.allows(env, |project| **project == *store.project) {
+            continue;
+        }
+        let lists: Vec<&Vec<String>> = match env {
+            Some(env) => locations.get(env).into_iter().collect(),
+            None => locations.values().collect(),
+        };
+        let named = lists.iter().flat_map(|list| list.iter()).map(String::as_str);
+        found.extend(named.filter(|location| lists.iter().all(|list| has_location(list, location))));
+        if lists.iter().all(|list| has_location(list, "")) && (!lists.is_empty() || locations.is_unsaid()) {
+            found.insert("");
+        }
+    }
+    found
+}
+
+/// Where a store looks its names up, in one line. The same name in another place is another secret. `home` is the
+/// account in which a store of AWS looks that assumes no role; empty where it is not known.
+#[must_use]
+pub fn place(store: &StoreFacts, home: &str) -> String {
+    match &store.provider {
+        StoreProvider::Aws(aws) => {
+            format!("aws {} {} {}", aws.service, aws.region, aws.account().unwrap_or(home))
+        }
+        StoreProvider::Vault(vault) => format!(
+            "vault {} {} {}",
+            vault.server,
+            vault.namespace.as_deref().unwrap_or_default(),
+            vault.path.as_deref().unwrap_or_default()
+        ),
+        StoreProvider::Gcp(gcp) => format!("gcpsm {} {}", gcp.project, gcp.location),
+        StoreProvider::Kubernetes(kubernetes) => {
+            format!("kubernetes {} {}", kubernetes.server, kubernetes.remote_namespace)
+        }
+        StoreProvider::Other(name) => name.to_string(),
+        StoreProvider::Unreadable(why) => why.to_string(),
+    }
+}
+
 /// Why a store does not fit an entry of the policy as a whole, as the entry is in `env` (`None` = in
 /// every environment); `None` = it fits.
 #[must_use]
@@ -141,8 +196,13 @@ pub fn misfit<'s>(store: &'s StoreFacts, provider: &Provider, env: Option<&str>)
                 ("spec.provider.vault.auth", mount.unwrap_or_default(), mount.is_none()),
             ])
         }
-        (StoreProvider::Gcp(store), Provider::Gcp { projects }) => {
-            first(&[("spec.provider.gcpsm.projectID", &store.project, allows(projects, &store.project))])
+        (StoreProvider::Gcp(store), Provider::Gcp { projects, locations }) => {
+            let is_location = locations.is_unsaid() && store.location.is_empty()
+                || locations.holds(env, |listed| has_location(listed, &store.location));
+            first(&[
+                ("spec.provider.gcpsm.projectID", &store.project, allows(projects, &store.project)),
+                (GCP_LOCATION, &store.location, is_location),
+            ])
         }
         (StoreProvider::Kubernetes(store), Provider::Kubernetes { servers, remote_namespaces }) => first(&[
             ("spec.provider.kubernetes.server.url", &store.server, allows(servers, &store.server)),

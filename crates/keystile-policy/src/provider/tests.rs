@@ -88,12 +88,9 @@ fn a_store_of_vault_fits_as_a_whole() {
 
 #[test]
 fn a_store_of_gcp_or_a_cluster_fits_as_a_whole() {
-    let gcp = Provider::Gcp { projects: list(&["secrets-prod"]) };
-    let of = |project: &str| {
-        store(StoreProvider::Gcp(Box::new(GcpStore { project: project.into(), ..GcpStore::default() })))
-    };
-    assert_eq!(field(&of("secrets-prod"), &gcp), None);
-    assert_eq!(field(&of("other"), &gcp), Some("spec.provider.gcpsm.projectID"));
+    let gcp = Provider::Gcp { projects: list(&["secrets-prod"]), locations: list(&[""]) };
+    assert_eq!(field(&of_gcp("secrets-prod", ""), &gcp), None);
+    assert_eq!(field(&of_gcp("other", ""), &gcp), Some("spec.provider.gcpsm.projectID"));
 
     let cluster =
         Provider::Kubernetes { servers: list(&["https://hub.example:6443"]), remote_namespaces: list(&["secrets"]) };
@@ -108,6 +105,69 @@ fn a_store_of_gcp_or_a_cluster_fits_as_a_whole() {
     let elsewhere = of("https://hub.example:6443", "kube-system");
     assert_eq!(field(&elsewhere, &cluster), Some("spec.provider.kubernetes.remoteNamespace"));
     assert_eq!(field(&elsewhere, &gcp), Some("spec.provider"));
+}
+
+fn of_gcp(project: &str, location: &str) -> StoreFacts {
+    let gcp = GcpStore { project: project.into(), location: location.into(), ..GcpStore::default() };
+    store(StoreProvider::Gcp(Box::new(gcp)))
+}
+
+#[test]
+fn a_location_of_gcp_is_granted_by_its_name_alone() {
+    let by_env = |dev: &[&str]| {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
+        ByEnv::new([("dev".to_owned(), texts(dev))].into(), Some(texts(&["europe-west1"])))
+    };
+    for (name, locations, in_prod) in [
+        ("unsaid", ByEnv::default(), vec![""]),
+        ("none", list(&[]), vec![""]),
+        ("global", list(&[""]), vec![""]),
+        ("one", list(&["europe-west1"]), vec!["europe-west1"]),
+        ("global and one", list(&["", "europe-west1"]), vec!["", "europe-west1"]),
+        ("others in dev", by_env(&["us-east1"]), vec!["europe-west1"]),
+    ] {
+        let entry = ProviderEntry {
+            provider: Provider::Gcp { projects: list(&["secrets-prod"]), locations },
+            grants: Vec::new(),
+        };
+        for location in ["", "europe-west1", "europe-west", "EUROPE-WEST1", "us-east1", "europe-west1/secrets/x/.."] {
+            let expected = (!in_prod.contains(&location)).then_some(GCP_LOCATION);
+            assert_eq!(field(&of_gcp("secrets-prod", location), &entry.provider), expected, "{name}: {location}");
+        }
+        let gcp = GcpStore { project: "secrets-prod".into(), ..GcpStore::default() };
+        let named = locations_of(&gcp, std::slice::from_ref(&entry), Some("prod"));
+        assert_eq!(named.into_iter().collect::<Vec<_>>(), in_prod, "{name}");
+    }
+    // A store of the cluster: what every environment grants.
+    let provider = Provider::Gcp { projects: list(&["secrets-prod"]), locations: by_env(&["us-east1"]) };
+    assert_eq!(misfit(&of_gcp("secrets-prod", "europe-west1"), &provider, None).map(|no| no.field), Some(GCP_LOCATION));
+    let provider = Provider::Gcp { projects: list(&["secrets-prod"]), locations: by_env(&["", "europe-west1"]) };
+    assert_eq!(misfit(&of_gcp("secrets-prod", "europe-west1"), &provider, None), None);
+}
+
+#[test]
+fn one_name_in_two_places_is_two_secrets() {
+    let aws = |region: &str, role: Option<&str>| {
+        let (region, role) = (region.into(), role.map(Into::into));
+        store(StoreProvider::Aws(Box::new(AwsStore { region, role, ..AwsStore::default() })))
+    };
+    let vault = |path: &str| {
+        store(StoreProvider::Vault(Box::new(VaultStore { path: Some(path.into()), ..VaultStore::default() })))
+    };
+    let all = [
+        of_gcp("one", ""),
+        of_gcp("one", "europe-west1"),
+        of_gcp("two", ""),
+        aws("eu-west-1", None),
+        aws("us-east-1", None),
+        aws("eu-west-1", Some("arn:aws:iam::222222222222:role/x")),
+        vault("kv"),
+        vault("other"),
+    ];
+    let places: BTreeSet<String> = all.iter().map(|store| place(store, "111111111111")).collect();
+    assert_eq!(places.len(), all.len(), "{places:?}");
+    let at_home = aws("eu-west-1", Some("arn:aws:iam::111111111111:role/x"));
+    assert!(places.contains(&place(&at_home, "")), "without a role it is the home account's");
 }
 
 #[test]

@@ -51,14 +51,12 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             },
             Lookup::Absent | Lookup::Unknown => Cow::Borrowed(*key),
         };
-        out.push(
-            Violation::new(
-                &KEY_NOT_CANONICAL,
-                &resolved.reference.path,
-                about,
-                format!("the name {} {how}", Shown(key)),
-            )
-            .cure("write the secret's name exactly as the provider has it"),
-        );
+        let message = format!("the name {} {how}", Shown(key));
+        let violation = Violation::new(&KEY_NOT_CANONICAL, &resolved.reference.path, about, message)
+            .cure("write the secret's name exactly as the provider has it");
+        out.push(match &resolved.store {
+            Lookup::Found(store) => violation.place(context.place(store)),
+            Lookup::Absent | Lookup::Unknown => violation,
+        });
     }
 }

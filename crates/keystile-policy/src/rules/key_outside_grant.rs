@@ -38,7 +38,7 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             Some(Ok(key)) if !context.is_key_granted(store, Access::Read, key) => {
                 outside(context, resolved, store, key, out);
             }
-            Some(Err(fault)) => ungrantable(context, resolved, fault, out),
+            Some(Err(fault)) => ungrantable(context, resolved, store, fault, out),
             _ => {}
         }
     }
@@ -83,6 +83,7 @@ fn outside(
         out.push(
             Violation::new(&KEY_OUTSIDE_GRANT, &resolved.reference.path, name, message)
                 .cure(cure)
+                .place(context.place(store))
                 .effective_key(name)
                 .grants(grants.clone()),
         );
@@ -106,7 +107,13 @@ fn outside(
 
 /// A key that no grant could cover. The rule about its fault says more; where a policy lets that pass,
 /// the key is still outside of every grant.
-fn ungrantable(context: &Context<'_>, resolved: &Resolved<'_>, fault: &KeyFault, out: &mut Vec<Violation>) {
+fn ungrantable(
+    context: &Context<'_>,
+    resolved: &Resolved<'_>,
+    store: &StoreFacts,
+    fault: &KeyFault,
+    out: &mut Vec<Violation>,
+) {
     let rule = match fault {
         KeyFault::NotCanonical(_) | KeyFault::ArnBehindPrefix => &KEY_NOT_CANONICAL,
         KeyFault::ForeignArn(_) => &KEY_ARN_FOREIGN,
@@ -116,10 +123,6 @@ fn ungrantable(context: &Context<'_>, resolved: &Resolved<'_>, fault: &KeyFault,
     if context.policy.action(rule, context.env()) == Action::Deny {
         return;
     }
-    out.push(Violation::new(
-        &KEY_OUTSIDE_GRANT,
-        &resolved.reference.path,
-        key,
-        format!("{} can't be compared with what is granted", Shown(key)),
-    ));
+    let message = format!("{} can't be compared with what is granted", Shown(key));
+    out.push(Violation::new(&KEY_OUTSIDE_GRANT, &resolved.reference.path, key, message).place(context.place(store)));
 }

@@ -69,7 +69,7 @@ fn template_of(provider: &StoreProvider) -> Option<(&'static str, &str)> {
             ("server", &vault.server),
             ("namespace", vault.namespace.as_deref().unwrap_or("")),
         ],
-        StoreProvider::Gcp(gcp) => &[("projectID", &gcp.project)],
+        StoreProvider::Gcp(gcp) => &[("projectID", &gcp.project), ("location", &gcp.location)],
         StoreProvider::Kubernetes(kubernetes) => &[("remoteNamespace", &kubernetes.remote_namespace)],
         StoreProvider::Other(_) | StoreProvider::Unreadable(_) => &[],
     };

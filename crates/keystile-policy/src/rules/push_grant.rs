@@ -1,7 +1,10 @@
 //! What the rules about writing and about destroying share: is the name granted, and what is said.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{KEY_ARN_FOREIGN, KEY_NOT_CANONICAL, Rule, STORE_NOT_GRANTED};
 use crate::context::{Context, Resolved};
+use crate::field_path::FieldPath;
 use crate::judgement::Action;
 use crate::policy::Access;
 use crate::provider::{self, EffectiveKey, KeyFault};
@@ -12,14 +15,22 @@ use crate::violation::Violation;
 use crate::world::Lookup;
 
 /// Adds a violation of `rule` for every name that is not granted with `access`.
+/// What was said of one entry: names, and the places in which they are looked up.
+#[derive(Default)]
+struct Said {
+    path: Option<FieldPath>,
+    places: HashMap<String, HashSet<String>>,
+}
+
 pub(super) fn check(context: &Context<'_>, rule: &'static Rule, access: Access, out: &mut Vec<Violation>) {
+    let mut said = Said::default();
     for resolved in context.resolved.iter().filter(|resolved| resolved.reference.access == access) {
         let Lookup::Found(store) = &resolved.store else { continue };
         match &resolved.key {
             Some(Ok(key)) if !context.is_key_granted(store, access, key) => {
-                outside(context, rule, resolved, store, key, out);
+                outside(context, rule, resolved, store, key, &mut said, out);
             }
-            Some(Err(fault)) => ungrantable(context, rule, resolved, fault, out),
+            Some(Err(fault)) => ungrantable(context, rule, resolved, store, fault, out),
             _ => {}
         }
     }
@@ -31,6 +42,7 @@ fn outside(
     resolved: &Resolved<'_>,
     store: &StoreFacts,
     key: &EffectiveKey<'_>,
+    said: &mut Said,
     out: &mut Vec<Violation>,
 ) {
     let reference = resolved.reference;
@@ -62,10 +74,21 @@ fn outside(
             true => format!("{shown} would be {done}, which is not granted"),
             false => format!("with the store it names {shown}, which would be {done} and is not granted"),
         };
-        let violation =
-            Violation::new(rule, &reference.path, name, message).cure(cure).effective_key(name).grants(grants.clone());
-        // An entry goes to several stores; what is wrong in each is said once.
-        if !out.last().is_some_and(|last| last.is_same(&violation) && last.path == violation.path) {
+        let mut violation = Violation::new(rule, &reference.path, name, message)
+            .cure(cure)
+            .place(context.place(store))
+            .effective_key(name)
+            .grants(grants.clone());
+        // An entry goes to several stores; what is wrong in each is said once, and of other secrets where they are.
+        if said.path.as_ref() != Some(&violation.path) {
+            *said = Said { path: Some(violation.path.clone()), places: HashMap::new() };
+        }
+        let places = said.places.entry(name.to_owned()).or_default();
+        let is_first = places.is_empty();
+        if places.insert(violation.place.clone()) {
+            if !is_first {
+                violation.message.push_str(&format!(" (through {})", store.shown()));
+            }
             out.push(violation);
         }
     }
@@ -76,6 +99,7 @@ fn ungrantable(
     context: &Context<'_>,
     rule: &'static Rule,
     resolved: &Resolved<'_>,
+    store: &StoreFacts,
     fault: &KeyFault,
     out: &mut Vec<Violation>,
 ) {
@@ -93,7 +117,7 @@ fn ungrantable(
         return;
     }
     let message = format!("{} can't be compared with what is granted", Shown(key));
-    out.push(Violation::new(rule, &resolved.reference.path, key, message));
+    out.push(Violation::new(rule, &resolved.reference.path, key, message).place(context.place(store)));
 }
 
 /// What is done, as `may …` and `would be …` go on.

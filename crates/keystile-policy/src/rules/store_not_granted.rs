@@ -42,7 +42,7 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
         };
         if let Some(misfit) = provider::fits_none(store, &context.policy.providers, env) {
             let fields: Vec<&str> = misfit.field.split('.').collect();
-            out.push(violation(Path::of(&fields), "the store", store, &misfit));
+            out.push(violation(context, env, Path::of(&fields), "the store", store, &misfit));
         }
         return;
     }
@@ -60,14 +60,21 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
         last = Some(store);
         let Some(misfit) = provider::fits_none(store, &context.policy.providers, context.env()) else { continue };
         let name = format!("{} {}", store.id.kind.as_str(), Shown(&store.id.name));
-        let violation = violation(path, &name, store, &misfit);
+        let violation = violation(context, context.env(), path, &name, store, &misfit);
         if said.insert(violation.about.clone()) {
             out.push(violation);
         }
     }
 }
 
-fn violation(path: impl Into<FieldPath>, store: &str, facts: &StoreFacts, misfit: &Misfit<'_>) -> Violation {
+fn violation(
+    context: &Context<'_>,
+    env: Option<&str>,
+    path: impl Into<FieldPath>,
+    store: &str,
+    facts: &StoreFacts,
+    misfit: &Misfit<'_>,
+) -> Violation {
     let message = match misfit.value {
         why if matches!(facts.provider, StoreProvider::Unreadable(_)) => {
             format!("what {store} would do can't be said: {}", Shown(why))
@@ -75,6 +82,17 @@ fn violation(path: impl Into<FieldPath>, store: &str, facts: &StoreFacts, misfit
         "" => format!("{store} fits no provider of the policy: its {} is not written", misfit.field),
         value => format!("{store} fits no provider of the policy: its {} is {}", misfit.field, Shown(value)),
     };
-    Violation::new(&STORE_NOT_GRANTED, path, format!("{store} {} {}", misfit.field, misfit.value), message)
-        .cure("use a store that fits one entry of the policy's providers as a whole")
+    let cure = match &facts.provider {
+        StoreProvider::Gcp(gcp) if misfit.field == provider::GCP_LOCATION => {
+            let granted = provider::locations_of(gcp, &context.policy.providers, env);
+            let listed = super::acting::listed(granted.iter().filter(|location| !location.is_empty()));
+            match (granted.contains(""), listed.as_str()) {
+                (true, "none") => "leave it out: only the project's global secrets are granted".to_owned(),
+                (true, listed) => format!("granted are {listed}, and without a location the global secrets"),
+                (false, listed) => format!("the locations that are granted: {listed}"),
+            }
+        }
+        _ => "use a store that fits one entry of the policy's providers as a whole".to_owned(),
+    };
+    Violation::new(&STORE_NOT_GRANTED, path, format!("{store} {} {}", misfit.field, misfit.value), message).cure(cure)
 }

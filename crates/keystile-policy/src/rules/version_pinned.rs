@@ -34,10 +34,10 @@ fn check(context: &Context<'_>, out: &mut Vec<Violation>) {
             _ => None,
         };
         if let Some(version) = in_key {
-            push(resolved, resolved.reference.path.to_owned(), version, out);
+            push(context, resolved, resolved.reference.path.to_owned(), version, out);
         }
         if let Some(version) = resolved.reference.version.filter(|version| !is_current(resolved, version)) {
-            push(resolved, beside(&resolved.reference.path), version, out);
+            push(context, resolved, beside(&resolved.reference.path), version, out);
         }
     }
 }
@@ -66,7 +66,7 @@ fn beside(path: &Path<'_>) -> FieldPath {
     }
 }
 
-fn push(resolved: &Resolved<'_>, path: FieldPath, version: &str, out: &mut Vec<Violation>) {
+fn push(context: &Context<'_>, resolved: &Resolved<'_>, path: FieldPath, version: &str, out: &mut Vec<Violation>) {
     let name = match &resolved.key {
         Some(Ok(key)) => &*key.name,
         _ => "",
@@ -78,5 +78,9 @@ fn push(resolved: &Resolved<'_>, path: FieldPath, version: &str, out: &mut Vec<V
         format!("{} is one version of the secret, and stays it when the secret is rotated", Shown(version)),
     )
     .cure("leave it out, to read the current value");
+    let violation = match &resolved.store {
+        Lookup::Found(store) => violation.place(context.place(store)),
+        Lookup::Absent | Lookup::Unknown => violation,
+    };
     out.push(if name.is_empty() { violation } else { violation.effective_key(name) });
 }

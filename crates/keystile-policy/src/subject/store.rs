@@ -157,6 +157,9 @@ pub struct VaultStore {
 pub struct GcpStore {
     /// `projectID`.
     pub project: Box<str>,
+    /// `location`: where its secrets are regional; empty = they are global. A regional secret is another than the
+    /// global one of the same name.
+    pub location: Box<str>,
     /// `auth.workloadIdentityFederation.externalTokenEndpoint`: where tokens are asked for.
     pub token_endpoint: Option<Box<str>>,
 }

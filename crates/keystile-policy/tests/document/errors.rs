@@ -124,6 +124,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "error: spec.providers[0].aws.regions: lists nothing: write a region such as eu-central-1",
     ),
     (
+        "a path for a location",
+        "providers: [{gcp: {projects: [x], locations: [eu/secrets]}, grants: [{names: '{env}_{team}_**', access: [read]}]}]",
+        "error: spec.providers[0].gcp.locations[0]: \"eu/secrets\" is not a location such as europe-west1, or the empty text",
+    ),
+    (
         "entry without grants",
         "providers: [{gcp: {projects: [x]}, grants: []}]",
         "error: spec.providers[0].grants: grants nothing: remove the entry, or write what is granted",

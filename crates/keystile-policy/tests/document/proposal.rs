@@ -93,6 +93,41 @@ fn a_cluster_with_an_order_gets_a_short_policy() {
 }
 
 #[test]
+fn locations_of_google_cloud_are_those_of_the_stores() {
+    let store = |name: &str, location: Value| {
+        let mut gcp = json!({"projectID": "secrets-prod", "auth": {"workloadIdentity": {"serviceAccountRef": {"name": "reader"}}}});
+        if !location.is_null() {
+            gcp["location"] = location;
+        }
+        json!({
+            "apiVersion": "external-secrets.io/v1", "kind": "SecretStore", "metadata": {"name": name, "namespace": "a"},
+            "spec": {"provider": {"gcpsm": gcp}},
+        })
+    };
+    let secret = |name: &str| {
+        let mut secret = external_secret("a", name, name, &["prod_team-a_db".to_owned()]);
+        secret["spec"]["secretStoreRef"]["kind"] = json!("SecretStore");
+        secret
+    };
+    let objects = [
+        namespace("a", json!({"team": "team-a", "env": "prod"})),
+        store("global", Value::Null),
+        store("regional", json!("europe-west1")),
+        secret("global"),
+        secret("regional"),
+    ];
+    let (proposal, policy) = proposed(&objects);
+    assert_eq!(faults(policy, &objects), [""; 0], "{}", proposal.text);
+    for line in
+        ["  - gcp: {projects: [secrets-prod]}\n", "  - gcp: {projects: [secrets-prod], locations: [europe-west1]}\n"]
+    {
+        assert!(proposal.text.contains(line), "{line}\n{}", proposal.text);
+    }
+    let (proposal, _) = proposed(&[objects[0].clone(), store("strange", json!("Europe/West"))]);
+    assert_eq!(proposal.notes, ["SecretStore strange is of a provider that a policy can't grant, or can't be read"]);
+}
+
+#[test]
 fn what_is_not_a_teams_own_is_a_question() {
     let objects = [
         namespace("a", json!({"team": "team-a", "env": "prod"})),

@@ -91,6 +91,8 @@ fn providers_and_grants_are_as_written() {
     let Provider::Vault { version, namespaces, mount_paths, .. } = &policy.providers[1].provider else { panic!() };
     assert_eq!(*version, ByEnv::all("v2".to_owned()));
     assert_eq!((namespaces, mount_paths), (&ByEnv::all(texts(&[""])), &ByEnv::all(texts(&["kubernetes"]))));
+    let Provider::Gcp { projects, locations } = &policy.providers[2].provider else { panic!() };
+    assert_eq!((projects, locations), (&ByEnv::all(texts(&["one"])), &ByEnv::all(texts(&[""]))));
     let binding = Binding::new("prod", "team-a");
     assert!(policy.providers[2].grants[0].names.matches("prod_team-a_db", &binding));
     assert!(!policy.providers[2].grants[0].names.matches("prod_team-a-b_db", &binding));

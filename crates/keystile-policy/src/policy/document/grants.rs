@@ -91,7 +91,7 @@ fn provider(reader: &mut Reader, entry: &Object<'_>, field: &'static str) -> Pro
             regions: list("regions"),
             replica_regions: list("replicaRegions"),
         },
-        "gcp" => Provider::Gcp { projects: list("projects") },
+        "gcp" => Provider::Gcp { projects: list("projects"), locations: list("locations") },
         "kubernetes" => Provider::Kubernetes { servers: list("servers"), remote_namespaces: list("remoteNamespaces") },
         _ => {
             let (paths, namespaces, mount_paths) = (list("paths"), list("namespaces"), list("mountPaths"));

@@ -119,6 +119,7 @@ fn value(syntax: Syntax) -> Value {
         Syntax::LabelKey => pattern("^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"),
         Syntax::Account => pattern("^[0-9]{12}$"),
         Syntax::Region => pattern("^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$"),
+        Syntax::LocationOrEmpty => pattern("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$"),
         Syntax::Url => pattern("^https?://[^ ]+$"),
         Syntax::Duration | Syntax::RecoveryWindow => pattern("^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?$"),
         Syntax::Date => pattern("^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),

@@ -25,6 +25,8 @@ pub enum Syntax {
     Account,
     /// A region of AWS.
     Region,
+    /// A location of Google Cloud, or the empty text.
+    LocationOrEmpty,
     /// The URL of a server.
     Url,
     /// A duration.
@@ -76,6 +78,7 @@ impl Syntax {
             Self::LabelKey => "the key of a label, such as team or example.com/team".to_owned(),
             Self::Account => "an account id: 12 digits in quotes".to_owned(),
             Self::Region => "a region such as eu-central-1".to_owned(),
+            Self::LocationOrEmpty => "a location such as europe-west1, or the empty text".to_owned(),
             Self::Url => "a URL such as https://vault.example:8200".to_owned(),
             Self::Duration => "a duration such as 90d or 12h".to_owned(),
             Self::RecoveryWindow => "a duration of 7 to 30 whole days, such as 14d".to_owned(),
@@ -112,6 +115,7 @@ impl Syntax {
             Self::LabelKey => is(is_label_key(text)),
             Self::Account => is(is_account(text)),
             Self::Region => is(is_region(text)),
+            Self::LocationOrEmpty => is(text.is_empty() || is_dns_label(text)),
             Self::Url => {
                 let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
                 is(rest.is_some_and(|rest| !rest.is_empty() && !text.bytes().any(|byte| byte <= b' ' || byte == 0x7f)))

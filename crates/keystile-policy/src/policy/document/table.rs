@@ -242,7 +242,15 @@ static VAULT: &[Field] = &[
     ),
 ];
 
-static GCP: &[Field] = &[field("projects", ListByEnv(Syntax::Text), Refused, "ids of projects")];
+static GCP: &[Field] = &[
+    field("projects", ListByEnv(Syntax::Text), Refused, "ids of projects"),
+    field(
+        "locations",
+        ListByEnv(Syntax::LocationOrEmpty),
+        Is(r#"[""]"#),
+        "locations whose regional secrets stores may name; the empty text is the global secrets, which are others, and so is an empty list",
+    ),
+];
 
 static KUBERNETES: &[Field] = &[
     field(

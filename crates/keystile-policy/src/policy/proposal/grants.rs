@@ -276,7 +276,14 @@ fn provider_of(store: &StoreFacts) -> Option<(&'static str, Vec<(&'static str, V
             Some(("vault", fields))
         }
         StoreProvider::Gcp(gcp) => {
-            is(Syntax::Text, &gcp.project).then(|| ("gcp", vec![("projects", json!([gcp.project]))]))
+            if !is(Syntax::Text, &gcp.project) || !is(Syntax::LocationOrEmpty, &gcp.location) {
+                return None;
+            }
+            let mut fields = vec![("projects", json!([gcp.project]))];
+            if !gcp.location.is_empty() {
+                fields.push(("locations", json!([gcp.location])));
+            }
+            Some(("gcp", fields))
         }
         StoreProvider::Kubernetes(kubernetes) => {
             let is_said = is(Syntax::Text, &kubernetes.server) && is(Syntax::DnsLabel, &kubernetes.remote_namespace);

@@ -102,6 +102,7 @@ fn provider(spec: &Map<String, Value>, base: &Path<'_>, faults: &mut Vec<Fault>)
             let token_endpoint = at(fields, "auth.workloadIdentityFederation.externalTokenEndpoint");
             let store = GcpStore {
                 project: at(fields, "projectID").unwrap_or_default().into(),
+                location: at(fields, "location").unwrap_or_default().into(),
                 token_endpoint: token_endpoint.map(Into::into),
             };
             (StoreProvider::Gcp(Box::new(store)), identity)

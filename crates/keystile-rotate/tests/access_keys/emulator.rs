@@ -1,0 +1,311 @@
+//! Over real HTTP, against the emulator of AWS.
+//!
+//! The AWS client takes its endpoint and keys from the environment, so the part that talks to the emulator is this
+//! test program once more, as a process of its own.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use keystile_inventory::aws::AwsOptions;
+use keystile_rotate::access_key::aws::AwsAccessKeys;
+use keystile_rotate::access_key::{AccessKeyId, KeyOptions, plan_access_keys};
+use keystile_rotate::clock::Clock;
+use keystile_rotate::journal::{Event, Journal, JournalError, JournalWriter, Sink};
+use keystile_rotate::run::{Connected, Limits, Run};
+use keystile_rotate::{Leak, RotationPlan};
+use serde_json::{Value, json};
+
+use super::iam::{OURS, THEIRS, id};
+use super::{fake, leaked, options, plan, secret_half, unmanaged};
+use support::Emulator;
+
+#[expect(dead_code, unused_imports, reason = "shared with tests/rotate, which uses all of it")]
+#[path = "../../../../tests/rotate/support/mod.rs"]
+mod support;
+
+/// What the second process is told: the work, as JSON.
+const WORK: &str = "KEYSTILE_TEST_WORK";
+
+struct Real;
+
+impl Clock for Real {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+/// IAM's users, through its Query API.
+struct Users<'a>(&'a Emulator);
+
+impl Users<'_> {
+    /// An operation, signed (as far as the emulator looks) with a key of this id: status and answer.
+    fn call_as(&self, key: &str, service: &str, form: &str) -> (u16, String) {
+        let address = self.0.endpoint().strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let scope = format!("Credential={key}/20260101/us-east-1/{service}/aws4_request");
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: AWS4-HMAC-SHA256 {scope}, \
+             SignedHeaders=host, Signature=0\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}",
+            form.len()
+        );
+        stream.write_all(format!("{head}\r\n\r\n{form}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+
+    #[track_caller]
+    fn call(&self, form: &str) -> String {
+        let (status, answer) = self.call_as("test", "iam", &format!("{form}&Version=2010-05-08"));
+        assert_eq!(status, 200, "{form}: {answer}");
+        answer
+    }
+
+    /// A new user with so many keys: their ids.
+    fn user(&self, name: &str, keys: usize) -> Vec<AccessKeyId> {
+        self.call(&format!("Action=CreateUser&UserName={name}"));
+        let new = || {
+            let answer = self.call(&format!("Action=CreateAccessKey&UserName={name}"));
+            let id = answer.split_once("<AccessKeyId>").unwrap().1.split_once('<').unwrap().0.to_owned();
+            AccessKeyId::parse(id.as_bytes()).unwrap()
+        };
+        (0..keys).map(|_| new()).collect()
+    }
+
+    /// The statuses of a user's keys.
+    fn statuses(&self, name: &str) -> BTreeMap<String, String> {
+        let answer = self.call(&format!("Action=ListAccessKeys&UserName={name}"));
+        let text = |member: &str, name: &str| {
+            let value = member.split_once(&format!("<{name}>")).unwrap().1;
+            value.split_once('<').unwrap().0.to_owned()
+        };
+        let members = answer.split("<member>").skip(1);
+        members.map(|member| (text(member, "AccessKeyId"), text(member, "Status"))).collect()
+    }
+
+    /// Whether a call with the key is answered.
+    fn works(&self, key: &AccessKeyId) -> bool {
+        self.call_as(key.as_str(), "sts", "Action=GetCallerIdentity&Version=2011-06-15").0 == 200
+    }
+}
+
+/// What a process of its own does.
+struct Work<'a> {
+    emulator: &'a Emulator,
+    folder: &'a Path,
+    keys: Vec<AccessKeyId>,
+    allow_active: bool,
+    revoke_sessions: bool,
+    dies_after: Option<usize>,
+}
+
+impl<'a> Work<'a> {
+    fn new(emulator: &'a Emulator, folder: &'a Path, keys: &[AccessKeyId]) -> Self {
+        let keys = keys.to_vec();
+        Self { emulator, folder, keys, allow_active: false, revoke_sessions: false, dies_after: None }
+    }
+
+    /// What it says; `None` if it was killed. The plan that it made is used again.
+    fn run(&self, name: &str) -> Option<Value> {
+        let work = json!({
+            "plan": self.folder.join(format!("{name}.plan")),
+            "journal": self.folder.join(format!("{name}.journal")),
+            "keys": self.keys,
+            "allow_active": self.allow_active,
+            "revoke_sessions": self.revoke_sessions,
+            "dies_after": self.dies_after,
+        });
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "emulator::the_process_that_plans_and_applies", "--ignored", "--nocapture"])
+            .envs(self.emulator.environment())
+            .env(WORK, work.to_string())
+            .output()
+            .unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(!shown.contains(fake::MARK), "{name}: a secret half is shown");
+        let said = shown.lines().find_map(|line| line.strip_prefix("said: "));
+        assert_eq!(said.is_some(), self.dies_after.is_none(), "{name}: {shown}");
+        said.map(|said| serde_json::from_str(said).unwrap())
+    }
+}
+
+#[track_caller]
+fn assert_said(said: &Value, outcome: &str, words: &str) {
+    assert_eq!(said["outcome"], outcome, "{said}");
+    assert!(said.to_string().contains(words), "{words} is not in {said}");
+}
+
+#[test]
+fn a_leaked_key_is_planned_switched_off_and_proven_off() {
+    let Some(emulator) = Emulator::start() else { return };
+    let (folder, users) = (tempfile::tempdir().unwrap(), Users(&emulator));
+    let keys = users.user("ci", 2);
+    assert_eq!(keys[0].account().as_deref(), Some(OURS));
+    let work = Work::new(&emulator, folder.path(), &keys[..1]);
+    emulator.forget_calls();
+    let said = work.run("ok").unwrap();
+    assert_said(&said, "deactivated", &format!("key {} of user ci is inactive", keys[0]));
+    assert_said(
+        &said,
+        "deactivated",
+        &format!("undo: aws iam update-access-key --user-name ci --access-key-id {}", keys[0]),
+    );
+    assert_eq!(users.statuses("ci")[keys[0].as_str()], "Inactive");
+    assert_eq!(users.statuses("ci")[keys[1].as_str()], "Active");
+    assert!(!users.works(&keys[0]) && users.works(&keys[1]));
+    assert_said(&work.run("ok").unwrap(), "deactivated", "is inactive");
+    assert_eq!(emulator.writes(), ["UpdateAccessKey"], "once");
+    let journal = std::fs::read_to_string(folder.path().join("ok.journal")).unwrap();
+    assert!(!journal.contains(fake::MARK), "{journal}");
+}
+
+#[test]
+fn what_stands_in_the_way_is_named() {
+    let Some(emulator) = Emulator::start() else { return };
+    let (folder, users) = (tempfile::tempdir().unwrap(), Users(&emulator));
+    let run = |name: &str, keys: &[AccessKeyId]| Work::new(&emulator, folder.path(), keys).run(name).unwrap();
+
+    let only = users.user("only", 1);
+    assert_said(&run("only", &only), "blocked", "the only active key of only");
+    let busy = users.user("busy", 2);
+    assert!(users.works(&busy[0]));
+    assert_said(&run("busy", &busy[..1]), "blocked", "it was used at ");
+    let allowed = Work { allow_active: true, ..Work::new(&emulator, folder.path(), &busy[..1]) };
+    assert_said(&allowed.run("allowed").unwrap(), "deactivated", "it was used at ");
+
+    let theirs = id(&format!("AK{}", "IA"), THEIRS, 1);
+    assert_said(&run("foreign", &[theirs]), "foreign-account", "belongs to account 210987654321");
+    let gone = id(&format!("AK{}", "IA"), OURS, 1);
+    assert_said(&run("gone", &[gone]), "unverified", "knows no user's key");
+
+    // AWS's own policies are not in the emulator.
+    let seen = users.user("seen", 2);
+    users.call("Action=CreatePolicy&PolicyName=AWSCompromisedKeyQuarantineV3&PolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Deny%22%2C%22Action%22%3A%22ec2%3ARunInstances%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D");
+    let arn = format!("arn:aws:iam::{OURS}:policy/AWSCompromisedKeyQuarantineV3");
+    users.call(&format!("Action=AttachUserPolicy&UserName=seen&PolicyArn={arn}"));
+    let said = run("seen", &seen[..1]);
+    assert_said(&said, "deactivated", "AWS has put the user into quarantine (AWSCompromisedKeyQuarantineV3)");
+    assert!(!emulator.writes().iter().any(|call| call.starts_with("Detach")));
+
+    let denied = users.user("denied", 2);
+    emulator.fault(&json!({ "fault": "access_denied", "service": "iam", "action": "UpdateAccessKey" }));
+    assert_said(&run("denied", &denied[..1]), "denied", "AccessDenied");
+    emulator.ask("DELETE", "faults", &Value::Null);
+    emulator.fault(&json!({ "fault": "access_denied", "service": "iam", "action": "GetAccessKeyLastUsed" }));
+    assert_said(&run("not-asked", &denied[..1]), "denied", "needs iam:GetAccessKeyLastUsed");
+    emulator.ask("DELETE", "faults", &Value::Null);
+    assert_eq!(users.statuses("denied")[denied[0].as_str()], "Active");
+}
+
+#[test]
+fn a_bad_connection_ends_well() {
+    let Some(emulator) = Emulator::start() else { return };
+    let (folder, users) = (tempfile::tempdir().unwrap(), Users(&emulator));
+    for (number, fault) in ["throttle", "drop", "drop_after_accept", "error"].into_iter().enumerate() {
+        let (name, keys) = (fault.replace('_', "-"), users.user(&format!("user-{number}"), 2));
+        emulator.fault(&json!({ "fault": fault, "service": "iam", "action": "UpdateAccessKey", "times": 1 }));
+        assert_said(&Work::new(&emulator, folder.path(), &keys[..1]).run(&name).unwrap(), "deactivated", "is inactive");
+        emulator.ask("DELETE", "faults", &Value::Null);
+    }
+}
+
+#[test]
+fn temporary_credentials_are_refused_by_a_policy_of_the_user() {
+    let Some(emulator) = Emulator::start() else { return };
+    let (folder, users) = (tempfile::tempdir().unwrap(), Users(&emulator));
+    let keys = users.user("ci", 2);
+    let work = Work { revoke_sessions: true, ..Work::new(&emulator, folder.path(), &keys[..1]) };
+    let name = format!("keystile-revoked-sessions-{}", keys[0]);
+    let removal = format!("aws iam delete-user-policy --user-name ci --policy-name {name}");
+    assert_said(&work.run("sessions").unwrap(), "deactivated", &removal);
+    let policy = users.call(&format!("Action=GetUserPolicy&UserName=ci&PolicyName={name}"));
+    assert!(policy.contains("aws:TokenIssueTime") || policy.contains("aws%3ATokenIssueTime"), "{policy}");
+    work.run("sessions").unwrap();
+    assert_eq!(emulator.count("PutUserPolicy"), 1, "once");
+}
+
+#[test]
+fn a_process_that_is_killed_after_any_line_is_resumed() {
+    let Some(emulator) = Emulator::start() else { return };
+    let (folder, users) = (tempfile::tempdir().unwrap(), Users(&emulator));
+    // Begin, intent, answer, ended, end.
+    for dies_after in 1..=5 {
+        let (name, keys) = (format!("killed-{dies_after}"), users.user(&format!("user-{dies_after}"), 2));
+        let work = Work::new(&emulator, folder.path(), &keys[..1]);
+        emulator.forget_calls();
+        Work { dies_after: Some(dies_after), ..Work::new(&emulator, folder.path(), &keys[..1]) }.run(&name);
+        assert_said(&work.run(&name).unwrap(), "deactivated", "is inactive");
+        assert_eq!(emulator.count("UpdateAccessKey"), 1, "{name}");
+    }
+}
+
+/// A journal after whose line number `dies_after` the process is gone.
+struct Mortal {
+    journal: JournalWriter,
+    lines: u64,
+    dies_after: Option<u64>,
+}
+
+impl Sink for Mortal {
+    fn append(&mut self, at: Timestamp, event: Event) -> Result<(), JournalError> {
+        self.journal.append(at, event)?;
+        self.lines += 1;
+        if self.dies_after == Some(self.lines) {
+            std::process::abort();
+        }
+        Ok(())
+    }
+}
+
+/// Not a test of its own: plans, unless there is a plan, and applies.
+#[test]
+#[ignore = "run by the tests above, with an emulator"]
+fn the_process_that_plans_and_applies() {
+    let Ok(work) = std::env::var(WORK) else { return };
+    let work: Value = serde_json::from_str(&work).unwrap();
+    let path = |name: &str| Path::new(work[name].as_str().unwrap()).to_owned();
+    let options = KeyOptions {
+        allow_active: work["allow_active"] == true,
+        revoke_sessions: work["revoke_sessions"] == true,
+        ..options()
+    };
+    let aws = AwsOptions { attempt_timeout: Some(Duration::from_secs(5)), ..AwsOptions::default() };
+    let iam = AwsAccessKeys::open(&aws).unwrap();
+    let plan: RotationPlan = match std::fs::read(path("plan")) {
+        Ok(json) => serde_json::from_slice(&json).unwrap(),
+        Err(_) => {
+            let keys: Vec<AccessKeyId> = serde_json::from_value(work["keys"].clone()).unwrap();
+            let leaks: Vec<Leak> = vec![leaked(&keys[0], 1), secret_half(2)];
+            let mut plan = plan(leaks.iter().map(unmanaged).collect(), &[], &[], &options);
+            plan_access_keys(&mut plan, &leaks, &[&iam], &options, Timestamp::now());
+            std::fs::write(path("plan"), serde_json::to_vec(&plan).unwrap()).unwrap();
+            plan
+        }
+    };
+    let history = Journal::read(&path("journal")).unwrap().history();
+    let journal = JournalWriter::open(&path("journal"), "run").unwrap();
+    let mut journal = Mortal { journal, lines: 0, dies_after: work["dies_after"].as_u64() };
+    let manager = fake::Fake::new(fake::Function::Works, &[]);
+    let managers = [Connected { identity: fake::identity(), backend: &manager, access_keys: Some(&iam) }];
+    let limits = Limits { wait: Duration::from_secs(20), pace: Duration::from_millis(10), ..Limits::default() };
+    let stop = AtomicBool::new(false);
+    let report = Run::new(&managers, &Real, limits, &history, &stop, &mut journal).apply(&plan, &[1]).unwrap();
+    let result = &report.results[0];
+    let item = &plan.items[0];
+    let said = json!({
+        "outcome": result.outcome, "proof": result.proof, "warnings": item.warnings, "guidance": item.guidance,
+    });
+    // A line of its own, whatever the test harness has written before.
+    std::io::stdout().write_all(format!("\nsaid: {said}\n").as_bytes()).unwrap();
+}

@@ -238,6 +238,12 @@ fn what_google_refuses_has_its_kind() {
     }
     let foreign = SecretArn("projects/another/secrets/team-key".to_owned());
     assert_eq!(manager.describe(&foreign).unwrap_err().kind, CallErrorKind::Misconfigured);
+    assert_eq!(manager.describe(&SecretArn("team-key".to_owned())).unwrap().arn, name, "by its last part alone");
+    for (prefix, is_covered) in
+        [("team-", true), ("projects/team-project/secrets/team-", true), ("secret/team/", false)]
+    {
+        assert_eq!(manager.covers(prefix), is_covered, "{prefix}");
+    }
     let latest = manager.read_version(&name, &VersionId("latest".to_owned())).unwrap_err();
     assert_eq!(latest.kind, CallErrorKind::NotFound);
 

@@ -5,7 +5,8 @@ use clap::{Args, ValueEnum};
 /// Where managed secrets are.
 #[derive(Debug, Clone, Args)]
 pub struct ManagerArgs {
-    /// Which secret manager (may be repeated); Vault is reached as its own command line does (VAULT_ADDR, VAULT_TOKEN)
+    /// Which secret manager (may be repeated); Vault and Google Cloud are reached by the variables of their own command
+    /// lines (VAULT_ADDR, VAULT_TOKEN; GOOGLE_CLOUD_PROJECT, GOOGLE_APPLICATION_CREDENTIALS): docs/rotation-backends.md
     #[arg(
         long,
         value_name = "MANAGER",
@@ -33,4 +34,6 @@ pub enum Manager {
     VaultKv,
     /// `HashiCorp` Vault, static roles of the database engine.
     VaultDatabase,
+    /// Google Cloud Secret Manager.
+    Gcp,
 }

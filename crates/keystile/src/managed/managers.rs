@@ -7,6 +7,7 @@ use keystile_inventory::aws::AwsOptions;
 use keystile_rotate::access_key::AccessKeys;
 use keystile_rotate::access_key::aws::AwsAccessKeys;
 use keystile_rotate::backend::aws::AwsSecretsManager;
+use keystile_rotate::backend::gcp::{GcpSecretManager, GcpSettings};
 use keystile_rotate::backend::vault::{VaultConnection, VaultDatabase, VaultKv, VaultSettings};
 use keystile_rotate::backend::{BackendKind, Identity, SecretBackend};
 use keystile_rotate::run::Connected;
@@ -50,6 +51,7 @@ impl Managers {
                 }
                 Manager::VaultKv => managers.add(Box::new(VaultKv::new(vault()?)), None)?,
                 Manager::VaultDatabase => managers.add(Box::new(VaultDatabase::new(vault()?)), None)?,
+                Manager::Gcp => managers.add(Box::new(gcp()?), None)?,
             }
         }
         Ok(managers)
@@ -78,9 +80,7 @@ impl Managers {
                 BackendKind::AwsSecretsManager => managers.add_aws(profile, region)?,
                 BackendKind::VaultKv => managers.add(Box::new(VaultKv::new(vault()?)), None)?,
                 BackendKind::VaultDatabase => managers.add(Box::new(VaultDatabase::new(vault()?)), None)?,
-                BackendKind::GcpSecretManager => {
-                    return Err(UsageError("this keystile can't talk to Google Cloud".to_owned()).into());
-                }
+                BackendKind::GcpSecretManager => managers.add(Box::new(gcp()?), None)?,
             }
         }
         Ok(managers)
@@ -128,6 +128,11 @@ impl Managers {
     }
 }
 
+fn gcp() -> anyhow::Result<GcpSecretManager> {
+    let variable = |name: &str| std::env::var(name).ok();
+    GcpSettings::from_variables(&variable).and_then(GcpSecretManager::open).map_err(|error| failed(&error))
+}
+
 fn vault() -> anyhow::Result<Arc<VaultConnection>> {
     let variable = |name: &str| std::env::var(name).ok();
     VaultSettings::from_variables(&variable).and_then(VaultConnection::open).map_err(|error| failed(&error))
@@ -138,7 +143,8 @@ fn vault() -> anyhow::Result<Arc<VaultConnection>> {
 pub fn failed(error: &CallError) -> anyhow::Error {
     let hint = match error.kind {
         CallErrorKind::NoCredentials => {
-            "; log in (`aws sso login`), or give credentials in the environment, a profile or the job's role"
+            "; log in (`aws sso login`, `vault login`, `gcloud auth application-default login`), or give credentials in \
+             the environment, a profile or the job's role"
         }
         _ => "",
     };

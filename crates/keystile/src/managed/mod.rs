@@ -25,7 +25,7 @@ use crate::terminal;
 pub fn look_through(managers: &Managers, scope: &Scope, shows_progress: bool) -> anyhow::Result<Vec<Search>> {
     let clock = SystemClock::without_signals();
     let is_covered = |prefix: &str| managers.backends().any(|(_, backend)| backend.covers(prefix));
-    if let Some(stray) = scope.prefixes.iter().find(|prefix| !is_covered(prefix)) {
+    if let Some(stray) = scope.prefixes.iter().chain(&scope.names).find(|prefix| !is_covered(prefix)) {
         let text = format!("no secret manager that was named (--manager) has secrets whose names begin with {stray}");
         return Err(UsageError(text).into());
     }
@@ -38,6 +38,7 @@ pub fn look_through(managers: &Managers, scope: &Scope, shows_progress: bool) ->
         };
         let mut scope = scope.clone();
         scope.prefixes.retain(|prefix| backend.covers(prefix));
+        scope.names.retain(|name| backend.covers(name));
         let found = search(backend, &scope, IndexKey::new(random()?), &clock, &mut show);
         bar.finish_and_clear();
         let found = found.map_err(|error| failed(&error))?;

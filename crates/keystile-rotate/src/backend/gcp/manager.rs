@@ -88,6 +88,16 @@ impl GcpSecretManager {
         })
     }
 
+    /// The full name of a secret of this project, which may be given by its last part alone.
+    fn full(&self, arn: &SecretArn) -> SecretArn {
+        if arn.0.contains('/') { arn.clone() } else { SecretArn(format!("{}/{arn}", self.client.parent())) }
+    }
+
+    /// What remains of a prefix of full names: names are their last parts here.
+    fn short<'a>(&self, prefix: &'a str) -> &'a str {
+        prefix.strip_prefix(&self.client.parent()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(prefix)
+    }
+
     /// The secret's path, encoded, if it is one of this project.
     fn path(&self, arn: &SecretArn, operation: &str) -> Result<String, CallError> {
         let parent = self.client.parent();
@@ -238,7 +248,7 @@ impl SecretBackend for GcpSecretManager {
 
     /// Names of secrets are letters, digits, `-` and `_`.
     fn covers(&self, prefix: &str) -> bool {
-        prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        self.short(prefix).bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     }
 
     fn list(
@@ -254,7 +264,7 @@ impl SecretBackend for GcpSecretManager {
             #[serde(default)]
             next_page_token: String,
         }
-        let parent = self.client.parent();
+        let (parent, prefix) = (self.client.parent(), self.short(prefix));
         let mut next = String::new();
         loop {
             let answer = self.client.get(LIST, &format!("{parent}?pageSize=250{next}"))?;
@@ -283,6 +293,7 @@ impl SecretBackend for GcpSecretManager {
     }
 
     fn describe(&self, arn: &SecretArn) -> Result<SecretRecord, CallError> {
+        let arn = &self.full(arn);
         let (secret, now) = self.secret(arn)?;
         let versions = self.versions(arn)?;
         let mut record = secret.record(arn.clone(), &versions, now);

@@ -25,6 +25,7 @@ pub use build::Input;
 pub use exposure::{Exposure, ExposureKind, Weight};
 pub use incident::{
     CallRecord, Comparison, FORMAT, Incident, ItemReport, KeyReport, Moment, PlanRef, RunRecord, Stand, Status, Times,
+    ToDo,
 };
 pub use markdown::markdown;
 pub use steps::{NextStep, Phase};

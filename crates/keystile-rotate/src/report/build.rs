@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use keystile_scan::text::count;
 
 use super::exposure;
-use super::incident::{Comparison, FORMAT, Incident, ItemReport, KeyReport, Moment, PlanRef, Stand, Status, Times};
+use super::incident::{
+    Comparison, FORMAT, Incident, ItemReport, KeyReport, Moment, PlanRef, Stand, Status, Times, ToDo,
+};
 use super::limits::{is_incomplete, limits};
 use super::mask::mask;
 use super::past::{ItemPast, Past};
@@ -165,7 +167,7 @@ fn item_report(item: &PlanItem, past: &ItemPast, result: Option<&ItemResult>, no
         number: item.number,
         rule: item.rule.clone(),
         in_head: in_head(&item.places),
-        status: status(item.action, outcome),
+        status: status(item.action.into(), outcome),
         comparison,
         current,
         proof,
@@ -181,7 +183,7 @@ fn item_report(item: &PlanItem, past: &ItemPast, result: Option<&ItemResult>, no
         places: item.places.clone(),
         secret: item.secret.clone(),
         access_key: item.access_key.as_ref().map(key_report),
-        action: item.action,
+        action: item.action.into(),
         blocked: item.blocked.clone(),
         warnings: item.warnings.clone(),
         guidance: item.guidance.clone(),
@@ -223,7 +225,7 @@ const fn differ(outcome: Outcome) -> Option<bool> {
     }
 }
 
-fn status(action: Action, outcome: Option<Outcome>) -> Status {
+fn status(action: ToDo, outcome: Option<Outcome>) -> Status {
     match outcome {
         Some(outcome) => Status {
             outcome: Some(outcome),
@@ -233,8 +235,8 @@ fn status(action: Action, outcome: Option<Outcome>) -> Status {
         },
         None => Status {
             outcome: None,
-            stand: if action == Action::Wait { Stand::Unclear } else { Stand::Active },
-            meaning: format!("Planned: {}.", words::action(action)),
+            stand: if action == ToDo::Wait { Stand::Unclear } else { Stand::Active },
+            meaning: format!("Planned: {}.", action.clause()),
             what_to_do: "Read the plan, then apply it.".to_owned(),
         },
     }

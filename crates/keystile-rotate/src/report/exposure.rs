@@ -10,15 +10,14 @@ use keystile_inventory::{RotationMeans, Stage};
 use serde::{Deserialize, Serialize};
 
 use super::consumers::names;
-use super::incident::{ItemReport, Stand};
+use super::incident::{ItemReport, Stand, ToDo};
 use super::steps::utc;
 use super::words::enumerate;
 use crate::backend::BackendKind;
 use crate::consumers::Writes;
 use crate::leak::{Place, PlaceKind};
 use crate::outcome::Outcome;
-use crate::plan::{Action, Held, Strategy};
-use crate::token::Purpose;
+use crate::plan::{Held, Strategy};
 
 /// So many consumers are named in one sentence.
 const CONSUMERS: usize = 5;
@@ -161,7 +160,7 @@ fn leak(item: &ItemReport, add: &mut Add<'_>) {
             let text = format!("another version of {name} is current; whether it holds the leaked value is not known");
             add(Weight::Unknown, ExposureKind::NotKnown, text, item.times.ended);
         }
-        _ if item.action == Action::Rotate(Purpose::Second) => {
+        _ if item.action == ToDo::RotateAgain => {
             let text = format!("the leaked login of {name} works until its next rotation");
             add(Weight::Open, ExposureKind::LoginValid, text, since);
         }
@@ -210,14 +209,14 @@ fn what_stays(item: &ItemReport, add: &mut Add<'_>) {
     }
     let Some(held) = &item.secret else { return };
     let name = &held.name;
-    if item.action == Action::Rotate(Purpose::Second) && item.times.proved.is_some() {
+    if item.action == ToDo::RotateAgain && item.times.proved.is_some() {
         let text = format!("the leaked login of {name} is refused: the second rotation changed its password");
         add(Weight::Remains, ExposureKind::LoginEnded, text, ended(item));
     } else if item.status.outcome == Some(Outcome::AlreadyRotated) {
         let text =
             format!("the leaked value was replaced in {name} before; whether its issuer still takes it was not asked");
         add(Weight::Unknown, ExposureKind::Issuer, text, None);
-    } else if item.action == Action::Generate {
+    } else if item.action == ToDo::Generate {
         let text = format!(
             "the new value of {name} was written here: whoever checks against a copy takes the leaked one until it refreshes"
         );

@@ -13,7 +13,7 @@ use crate::journal::Call;
 use crate::leak::Place;
 use crate::outcome::{Meaning, Outcome};
 use crate::plan::{Action, Block, Held, Searched, Source};
-use crate::token::Token;
+use crate::token::{Purpose, Token};
 
 /// Version of the report's format. A field that changes its meaning or goes away makes it `v2`; new fields do not.
 pub const FORMAT: &str = "keystile.dev/rotation-report/v1";
@@ -86,7 +86,7 @@ pub struct ItemReport {
     /// The IAM access key that it is, or is the secret half of.
     pub access_key: Option<KeyReport>,
     /// What is, or was, to be done.
-    pub action: Action,
+    pub action: ToDo,
     /// How it stands.
     pub status: Status,
     /// The version that is current now, where it is known.
@@ -163,6 +163,37 @@ pub struct Status {
     pub meaning: String,
     /// What to do about it, as a sentence.
     pub what_to_do: String,
+}
+
+/// What is to be done: a plan's [`Action`], by one word each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToDo {
+    /// Ask whoever rotates the secret for a new version.
+    Rotate,
+    /// Ask for the second rotation of two users that take turns.
+    RotateAgain,
+    /// Write a new random value.
+    Generate,
+    /// Wait for a rotation that is going on.
+    Wait,
+    /// Switch the access key off.
+    Deactivate,
+    /// Nothing.
+    Nothing,
+}
+
+impl From<Action> for ToDo {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Rotate(Purpose::First) => Self::Rotate,
+            Action::Rotate(Purpose::Second) => Self::RotateAgain,
+            Action::Generate => Self::Generate,
+            Action::Wait => Self::Wait,
+            Action::Deactivate => Self::Deactivate,
+            Action::Nothing(_) => Self::Nothing,
+        }
+    }
 }
 
 /// How a leak stands.

@@ -15,12 +15,12 @@ use keystile_scan::text::printable;
 use self::escape::{code, prose};
 use super::consumers;
 use super::exposure::{Weight, alternates, ended, stages};
-use super::incident::{Incident, ItemReport, Stand};
+use super::incident::{Incident, ItemReport, Stand, ToDo};
 use super::steps::{Phase, about, ranges, span, utc};
 use super::table::{key_facts, place};
 use super::words::{self, enumerate};
 use crate::consumers::{Consumers, PickUp};
-use crate::plan::{Action, Held};
+use crate::plan::Held;
 
 /// So many places of an item are listed; the JSON report has all.
 const PLACES: usize = 20;
@@ -148,8 +148,8 @@ fn details(page: &mut String, item: &ItemReport) {
             rows.push(("Quarantine", prose(&format!("AWS has put its user there: {}", enumerate(&key.quarantine)))));
         }
     }
-    if item.status.outcome.is_some() && !matches!(item.action, Action::Nothing(_)) {
-        rows.push(("Planned", prose(words::action(item.action))));
+    if item.status.outcome.is_some() && item.action != ToDo::Nothing {
+        rows.push(("Planned", prose(item.action.clause())));
     }
     if let Some(compared) = &item.comparison {
         let text = format!(
@@ -379,9 +379,7 @@ fn sign(item: &ItemReport) -> &'static str {
 }
 
 fn state(item: &ItemReport) -> String {
-    item.status
-        .outcome
-        .map_or_else(|| format!("to do: {}", words::verb(item.action)), |outcome| code(&outcome.to_string()))
+    item.status.outcome.map_or_else(|| format!("to do: {}", item.action.verb()), |outcome| code(&outcome.to_string()))
 }
 
 const fn yes(is: bool) -> &'static str {

@@ -3,7 +3,6 @@
 use keystile_scan::text::printable;
 
 use super::incident::Incident;
-use super::words;
 
 /// One line for each item, then the verdict, then the command to go on with. Without line feeds.
 #[must_use]
@@ -13,9 +12,8 @@ pub fn summary(incident: &Incident) -> Vec<String> {
         .iter()
         .map(|item| {
             let status = &item.status;
-            let stands = status
-                .outcome
-                .map_or_else(|| format!("to do: {}", words::verb(item.action)), |outcome| outcome.to_string());
+            let stands =
+                status.outcome.map_or_else(|| format!("to do: {}", item.action.verb()), |outcome| outcome.to_string());
             let why = item.blocked.first().map(|block| &block.why).filter(|_| item.proof.is_empty());
             let why = item.proof.last().or(why).map_or(status.meaning.as_str(), String::as_str);
             printable(&format!("item {}: {stands}: {}: {why}", item.number, item.name())).into_owned()

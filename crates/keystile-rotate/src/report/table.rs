@@ -335,7 +335,7 @@ impl Page {
 
 /// The outcome's id, or what is planned.
 fn state(item: &ItemReport) -> String {
-    item.status.outcome.map_or_else(|| format!("to do: {}", words::verb(item.action)), |outcome| outcome.to_string())
+    item.status.outcome.map_or_else(|| format!("to do: {}", item.action.verb()), |outcome| outcome.to_string())
 }
 
 /// What is known of an access key, as clauses.

@@ -1,10 +1,9 @@
 //! What outcomes and actions are called in sentences. The ids are in [`crate::outcome`]; both are published in
 //! `docs/rotation-outcomes.md`, which a test keeps true.
 
+use super::incident::ToDo;
 use crate::journal::Call;
 use crate::outcome::{Meaning, Outcome};
-use crate::plan::Action;
-use crate::token::Purpose;
 
 impl Outcome {
     /// What it means, as a sentence.
@@ -122,27 +121,31 @@ impl Meaning {
     }
 }
 
-/// What is to be done, as a clause.
-pub(super) const fn action(action: Action) -> &'static str {
-    match action {
-        Action::Rotate(Purpose::First) => "ask whoever rotates it for a new version",
-        Action::Rotate(Purpose::Second) => "ask for a second rotation: it ends the login that the first one left valid",
-        Action::Generate => "write a new random value: this secret is where the value is made",
-        Action::Wait => "wait for the rotation that is going on, then look again",
-        Action::Deactivate => "switch the access key off",
-        Action::Nothing(_) => "nothing",
+impl ToDo {
+    /// As a clause.
+    #[must_use]
+    pub const fn clause(self) -> &'static str {
+        match self {
+            Self::Rotate => "ask whoever rotates it for a new version",
+            Self::RotateAgain => "ask for a second rotation: it ends the login that the first one left valid",
+            Self::Generate => "write a new random value: this secret is where the value is made",
+            Self::Wait => "wait for the rotation that is going on, then look again",
+            Self::Deactivate => "switch the access key off",
+            Self::Nothing => "nothing",
+        }
     }
-}
 
-/// What is to be done, in a word for the place where the outcome will stand.
-pub(super) const fn verb(action: Action) -> &'static str {
-    match action {
-        Action::Rotate(Purpose::First) => "rotate",
-        Action::Rotate(Purpose::Second) => "rotate again",
-        Action::Generate => "generate",
-        Action::Wait => "wait",
-        Action::Deactivate => "deactivate",
-        Action::Nothing(_) => "nothing",
+    /// In a word or two, for the place where the outcome will stand.
+    #[must_use]
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Self::Rotate => "rotate",
+            Self::RotateAgain => "rotate again",
+            Self::Generate => "generate",
+            Self::Wait => "wait",
+            Self::Deactivate => "deactivate",
+            Self::Nothing => "nothing",
+        }
     }
 }
 

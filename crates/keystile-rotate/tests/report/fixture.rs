@@ -153,14 +153,13 @@ pub(crate) fn consumers() -> Consumers {
             effect: Writes::Back,
             why: "it writes the secret every hour from Secret shop/db-source; stop it first".to_owned(),
         }],
-        undecided: Vec::new(),
-        unaffected: BTreeMap::new(),
         wait_seconds: Some(3_600),
         commands: Commands {
             force_sync: vec!["kubectl -n shop annotate externalsecret db force-sync=1 --overwrite".to_owned()],
             remake: Vec::new(),
             restart: vec!["kubectl -n shop rollout restart deployment/web".to_owned()],
         },
+        ..Consumers::default()
     }
 }
 

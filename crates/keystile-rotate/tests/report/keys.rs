@@ -12,7 +12,7 @@ fn id(letter: char) -> AccessKeyId {
     AccessKeyId::parse(format!("{}A{}", "AKI", letter.to_string().repeat(16)).as_bytes()).expect("an id")
 }
 
-fn key(action: Action, revoke_sessions: bool) -> PlanItem {
+pub(crate) fn key(action: Action, revoke_sessions: bool) -> PlanItem {
     let mut item = item(1, None, action);
     item.access_key = Some(HeldKey {
         id: id('Q'),

@@ -37,6 +37,10 @@ pub(super) fn prose(source: &str) -> String {
                 }
             }
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '|' => reference(&mut escaped, character),
+            // `GH-12` is an issue too.
+            '-' if ends_with(&text[..at], "gh") && rest.starts_with(|next: char| next.is_ascii_digit()) => {
+                escaped.push_str("-&#8203;");
+            }
             // What would begin a list or a rule.
             '+' | '-' | '=' if at == 0 => reference(&mut escaped, character),
             '.' | ')' if is_number(&text[..at]) && (rest.is_empty() || rest.starts_with(' ')) => {
@@ -44,7 +48,7 @@ pub(super) fn prose(source: &str) -> String {
             }
             // Addresses become links by themselves: `scheme://…`, `www.…`.
             ':' if rest.starts_with("//") => reference(&mut escaped, character),
-            '.' if ends_with_www(&text[..at]) => reference(&mut escaped, character),
+            '.' if ends_with(&text[..at], "www") => reference(&mut escaped, character),
             _ => escaped.push(character),
         }
     }
@@ -59,8 +63,10 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn ends_with_www(text: &str) -> bool {
-    text.len().checked_sub(3).and_then(|at| text.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case("www"))
+/// Whether the text ends in `end`, in small or capital letters.
+fn ends_with(text: &str, end: &str) -> bool {
+    let at = text.len().checked_sub(end.len());
+    at.and_then(|at| text.get(at..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
 }
 
 /// Everything but letters, digits and spaces as references.
@@ -101,6 +107,7 @@ mod tests {
         for (sentence, expected) in [
             ("version 3 is current, and 2 is not.", "version 3 is current, and 2 is not."),
             ("ask @team about #12", "ask &#64;&#8203;team about &#35;&#8203;12"),
+            ("see GH-5, gh-x", "see GH-&#8203;5, gh-x"),
             ("db_password *is* [x](y)", "db&#95;password &#42;is&#42; &#91;x&#93;(y)"),
             ("a | b", "a &#124; b"),
             ("<img src=x>", "&#60;img src=x&#62;"),

@@ -22,7 +22,7 @@ use keystile_rotate::{Outcome, SecretBackend as _};
 use keystile_scan::SecretBytes;
 use managers::{apply, apply_with, look, plan};
 use serde_json::{Value, json};
-use server::{Loss, Vault, lossy};
+use server::{Loss, Vault, lossy, with_tls};
 use support::Postgres;
 
 const LEAKED: &str = "Zk3mW8q-vT1xB6n-0Rt7";
@@ -378,4 +378,76 @@ fn a_rotation_without_an_answer_is_not_asked_for_again() {
     assert_eq!(result.outcome, Outcome::FailedLeakActive, "{result:?}");
     let shown = format!("{result:?}");
     assert!(!shown.contains(leaked["password"].as_str().unwrap()), "{shown}");
+}
+
+#[test]
+fn the_authority_that_signed_for_vault_is_asked_for() {
+    let Some((_vault, settings)) = with_tls() else { return };
+    let kv = VaultKv::new(VaultConnection::open(settings.clone()).unwrap());
+    let start = std::time::Instant::now();
+    let identity = loop {
+        match kv.identity() {
+            Ok(identity) => break identity,
+            Err(error) => assert!(start.elapsed().as_secs() < 90, "{error}"),
+        }
+    };
+    assert_eq!(identity.caller, "token");
+    let unknown = VaultSettings { authorities: None, ..settings };
+    let error = VaultKv::new(VaultConnection::open(unknown).unwrap()).identity().unwrap_err();
+    assert_eq!(error.kind, CallErrorKind::Unreachable, "{error}");
+    assert!(error.to_string().contains("certificate"), "{error}");
+}
+
+/// The login of pods and of CI's jobs, against a stand-in: Vault's method for it is a plugin of its own.
+#[test]
+fn a_pod_logs_in_with_the_token_of_its_service_account() {
+    use std::io::Write as _;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "header.claims.signature\n").unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let session = format!("{}.session", "hvs");
+    let (given, server) = (
+        session.clone(),
+        std::thread::spawn(move || {
+            let mut seen = Vec::new();
+            // The cluster's name, the login, the token's own entry, and its end.
+            for stream in listener.incoming().take(4) {
+                let mut stream = stream.unwrap();
+                let request = String::from_utf8(managers::http::message(&mut stream).unwrap()).unwrap();
+                let answer = match request.lines().next().unwrap().split(' ').nth(1).unwrap() {
+                    path if path.starts_with("/v1/sys/health") => json!({ "cluster_name": "prod" }),
+                    "/v1/auth/kubernetes/login" => {
+                        json!({ "auth": { "client_token": session, "lease_duration": 3600 } })
+                    }
+                    _ => json!({ "data": { "display_name": "kubernetes-team-a-ci" } }),
+                };
+                let body = answer.to_string();
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                stream.write_all((head + &body).as_bytes()).unwrap();
+                seen.push(request);
+            }
+            seen
+        }),
+    );
+    let login = VaultLogin::Jwt { mount: "kubernetes".to_owned(), role: "ci".to_owned(), file };
+    let settings = VaultSettings {
+        address,
+        namespace: Some("team-a".to_owned()),
+        authorities: None,
+        login,
+        kv_mounts: Vec::new(),
+        database_mounts: Vec::new(),
+    };
+    let kv = VaultKv::new(VaultConnection::open(settings).unwrap());
+    let identity = kv.identity().unwrap();
+    assert_eq!((identity.account.as_str(), identity.caller.as_str()), ("prod/team-a", "kubernetes-team-a-ci"));
+    drop(kv);
+    let seen = server.join().unwrap();
+    let has = |number: usize, text: &str| seen[number].to_lowercase().contains(&text.to_lowercase());
+    assert!(has(0, "GET /v1/sys/health") && !has(0, "x-vault-namespace"), "the root namespace alone has it");
+    assert!(has(1, r#"{"role":"ci","jwt":"header.claims.signature"}"#) && has(1, "x-vault-namespace: team-a"));
+    assert!(has(2, &format!("x-vault-token: {given}")) && has(2, "x-vault-request: true"));
+    assert!(has(3, "POST /v1/auth/token/revoke-self") && has(3, &format!("x-vault-token: {given}")));
 }

@@ -334,4 +334,65 @@ mod tests {
             assert_eq!(path(name), encoded);
         }
     }
+
+    /// What a client makes of a server that reads a request and then says this; `None`: nothing, for ever.
+    fn answer_to(answer: Option<&'static [u8]>) -> Result<Answer, CallError> {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let _ = stream.read(&mut [0; 4096]);
+            match answer {
+                Some(answer) => drop(stream.write_all(answer)),
+                None => std::thread::sleep(Duration::from_secs(30)),
+            }
+        });
+        let client = HttpClient::open(None, "x").expect("a client");
+        let mut ask = Ask::new("probe", Method::POST, "/v1/x".to_owned()).json(Zeroizing::new(b"{}".to_vec()));
+        ask.limit = Duration::from_millis(300);
+        client.send(&Base::parse(&address, "x").expect("an address"), ask)
+    }
+
+    #[test]
+    fn what_has_no_whole_answer_may_have_been_carried_out() {
+        let garbage = b"SSH-2.0-OpenSSH\r\n";
+        let short = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}";
+        for (name, answer) in [("silence", None), ("a closed connection", Some(&b""[..])), ("half", Some(&short[..]))] {
+            let error = answer_to(answer).expect_err(name);
+            assert_eq!(error.kind, CallErrorKind::Ambiguous, "{name}: {error}");
+        }
+        assert_eq!(answer_to(Some(garbage)).expect_err("garbage").kind, CallErrorKind::Ambiguous);
+    }
+
+    #[test]
+    fn a_redirect_is_an_answer_and_is_not_followed() {
+        let answer = answer_to(Some(
+            b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:1/\r\nDate: Thu, 26 Nov 2026 04:05:06 GMT\r\n\
+              Retry-After: 7\r\nContent-Length: 2\r\n\r\n{}",
+        ));
+        let answer = answer.expect("an answer");
+        assert_eq!((answer.status, answer.retry_after), (307, Some(Duration::from_secs(7))));
+        assert_eq!(answer.date, Some("2026-11-26T04:05:06Z".parse().expect("a time")));
+        assert_eq!(format!("{answer:?}"), "Answer { status: 307, bytes: 2, .. }");
+    }
+
+    #[test]
+    fn what_was_not_sent_is_told_from_what_has_no_answer() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let base = Base::parse(&format!("http://{}", port.expect("a port")), "x").expect("an address");
+        let client = HttpClient::open(None, "x").expect("a client");
+        let error = client.send(&base, Ask::new("probe", Method::GET, "/".to_owned())).expect_err("nobody listens");
+        assert_eq!(error.kind, CallErrorKind::Unreachable, "{error}");
+    }
+
+    #[test]
+    fn authorities_that_are_none_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, "no certificate").expect("written");
+        let error = HttpClient::open(Some(&file), "VAULT_CACERT").expect_err("none").to_string();
+        assert!(error.starts_with("VAULT_CACERT: ") && error.contains("ca.pem holds no certificate"), "{error}");
+        assert!(HttpClient::open(Some(&folder.path().join("none")), "VAULT_CACERT").is_err());
+    }
 }

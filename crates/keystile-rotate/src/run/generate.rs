@@ -41,6 +41,11 @@ pub(super) fn new_value(
         }
         return backend.random(old.len().max(SHORTEST), exclude);
     }
+    if !numbers_survive(old.reveal()) {
+        return Err(unsupported(
+            "a number beside what leaked can't be written again as it is; replace the value by hand",
+        ));
+    }
     let mut document: Value =
         serde_json::from_slice(old.reveal()).map_err(|_| unsupported("the value is not the JSON it was"))?;
     let Some(Value::String(leaf)) = document.pointer_mut(&held.pointer) else {
@@ -59,4 +64,48 @@ pub(super) fn new_value(
     let json = Zeroizing::new(serde_json::to_vec(&document).expect("a document that was read can be written"));
     wipe(&mut document);
     Ok(SecretBytes::new(&json))
+}
+
+/// Whether every number of a document reads the same after it was parsed: longer ones are cut to what a processor
+/// takes, and a neighbour of the leaked value must not change.
+fn numbers_survive(document: &[u8]) -> bool {
+    let (mut at, mut is_text) = (0, false);
+    while let Some(byte) = document.get(at) {
+        let mut length = 1;
+        match byte {
+            b'\\' if is_text => length = 2,
+            b'"' => is_text = !is_text,
+            b'-' | b'0'..=b'9' if !is_text => {
+                let rest = &document[at..];
+                let end = rest.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+                length = end.unwrap_or(rest.len());
+                let number = serde_json::from_slice::<serde_json::Number>(&rest[..length]);
+                if !number.is_ok_and(|number| number.to_string().as_bytes() == &rest[..length]) {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+        at += length;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_would_be_cut_are_noticed() {
+        for (document, survive) in [
+            (r#"{"port": 5432, "ratio": -0.5, "big": 18446744073709551615, "none": null}"#, true),
+            (r#"{"text": "12345678901234567890123 \" 1.10", "k\\": "\\", "n": [1]}"#, true),
+            (r#"{"id": 12345678901234567890123}"#, false),
+            (r#"{"id": [{"x": 0.12345678901234567890123}]}"#, false),
+            (r#"{"text": "\\", "id": 1.10}"#, false),
+            (r#"{"id": 1E5}"#, false),
+        ] {
+            assert_eq!(numbers_survive(document.as_bytes()), survive, "{document}");
+        }
+    }
 }

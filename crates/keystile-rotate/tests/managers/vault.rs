@@ -4,7 +4,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,47 +28,11 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    /// A new one; `None`, and said so, where it was not built. With `CI=true` that is a failure.
+    /// A new one; `None`, and said so, where it was not built.
     #[track_caller]
     pub(crate) fn start() -> Option<Self> {
-        let assets = std::env::var_os("KEYSTILE_ASSETS").map(PathBuf::from).unwrap_or_default();
-        let program = assets.join("bin/vault");
-        if !program.exists() {
-            let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test}: no Vault, tests/assets says why");
-            let why = "no Vault: run the tests with tests/run, which builds it";
-            // Not `eprintln!`: the test runner would swallow it.
-            let _ = writeln!(std::io::stderr(), "LEFT OUT: {test}: {why}");
-            return None;
-        }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let token = format!("root-{}", Timestamp::now().as_nanosecond());
-        let home = tempfile::tempdir().unwrap();
-        let plugins = home.path().join("plugins");
-        std::fs::create_dir(&plugins).unwrap();
-        std::fs::hard_link(assets.join("bin/postgresql-database-plugin"), plugins.join("postgresql-database-plugin"))
-            .or_else(|_| {
-                let from = assets.join("bin/postgresql-database-plugin");
-                std::fs::copy(from, plugins.join("postgresql-database-plugin")).map(drop)
-            })
-            .unwrap();
-        let log = std::fs::File::create(home.path().join("log")).unwrap();
-        // The shell ends Vault when its own input ends: also when this process is killed.
-        let mut child = Command::new("sh")
-            .args(["-c", "\"$@\" & read -r end; kill $!; wait $!", "sh"])
-            .arg(&program)
-            .args(["server", "-dev", "-dev-no-store-token"])
-            .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
-            .arg(format!("-dev-root-token-id={token}"))
-            .arg(format!("-dev-plugin-dir={}", plugins.display()))
-            .env_clear()
-            .env("HOME", home.path())
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let assets = assets()?;
+        let (mut child, home, port, token) = spawn(&assets, &[]);
         let start = Instant::now();
         while request(port, "GET", "/v1/sys/health", "", None).is_none_or(|(status, _)| status != 200) {
             let log = home.path().join("log");
@@ -168,6 +132,73 @@ impl Drop for Vault {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
+}
+
+/// Starts the program; its process, its folder, its port and its root token. `{home}` in arguments is the folder.
+fn spawn(assets: &Path, more: &[&str]) -> (Child, tempfile::TempDir, u16, String) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let token = format!("root-{}", Timestamp::now().as_nanosecond());
+    let home = tempfile::tempdir().unwrap();
+    let plugins = home.path().join("plugins");
+    std::fs::create_dir(&plugins).unwrap();
+    std::fs::hard_link(assets.join("bin/postgresql-database-plugin"), plugins.join("postgresql-database-plugin"))
+        .or_else(|_| {
+            let from = assets.join("bin/postgresql-database-plugin");
+            std::fs::copy(from, plugins.join("postgresql-database-plugin")).map(drop)
+        })
+        .unwrap();
+    let log = std::fs::File::create(home.path().join("log")).unwrap();
+    // The shell ends Vault when its own input ends: also when this process is killed.
+    let child = Command::new("sh")
+        .args(["-c", "\"$@\" & read -r end; kill $!; wait $!", "sh"])
+        .arg(assets.join("bin/vault"))
+        .args(["server", "-dev", "-dev-no-store-token"])
+        .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
+        .arg(format!("-dev-root-token-id={token}"))
+        .arg(format!("-dev-plugin-dir={}", plugins.display()))
+        .args(more.iter().map(|argument| argument.replace("{home}", &home.path().display().to_string())))
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    (child, home, port, token)
+}
+
+/// A server with TLS: its settings, with the authority that signed for it, once that is there. It ends with the value
+/// beside them.
+pub(crate) fn with_tls() -> Option<(impl Drop, VaultSettings)> {
+    let assets = assets()?;
+    let (child, home, port, token) = spawn(&assets, &["-dev-tls", "-dev-tls-cert-dir={home}"]);
+    let authority = home.path().join("vault-ca.pem");
+    let vault = Vault { child, port, token, _home: home };
+    let start = Instant::now();
+    while !authority.exists() {
+        assert!(start.elapsed() < START_LIMIT, "Vault makes no certificate");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut settings = vault.settings();
+    settings.address = format!("https://127.0.0.1:{port}");
+    settings.authorities = Some(authority);
+    Some((vault, settings))
+}
+
+/// The folder with Vault; `None`, and said so, where it was not built. With `CI=true` that is a failure.
+#[track_caller]
+fn assets() -> Option<PathBuf> {
+    let assets = std::env::var_os("KEYSTILE_ASSETS").map(PathBuf::from).unwrap_or_default();
+    if assets.join("bin/vault").exists() {
+        return Some(assets);
+    }
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test}: no Vault, tests/assets says why");
+    let why = "no Vault: run the tests with tests/run, which builds it";
+    // Not `eprintln!`: the test runner would swallow it.
+    let _ = writeln!(std::io::stderr(), "LEFT OUT: {test}: {why}");
+    None
 }
 
 /// One request. HTTP/1.0, so that the answer ends with the connection and comes in one piece. `None`: nobody listens.

@@ -324,7 +324,17 @@ pub(super) fn stages(held: &Held) -> String {
     if held.stages.is_empty() {
         "a version without labels".to_owned()
     } else {
-        enumerate(&held.stages.iter().map(ToString::to_string).collect::<Vec<_>>())
+        enumerate(&held.stages.iter().map(|stage| label(held.backend, stage)).collect::<Vec<_>>())
+    }
+}
+
+/// A label as its manager's users know it: only AWS has them by these names.
+fn label(backend: BackendKind, stage: &Stage) -> String {
+    match (backend, stage) {
+        (BackendKind::AwsSecretsManager, _) | (_, Stage::Other(_)) => stage.to_string(),
+        (_, Stage::Current) => "current".to_owned(),
+        (_, Stage::Pending) => "in the making".to_owned(),
+        (_, Stage::Previous) => "the one before".to_owned(),
     }
 }
 

@@ -204,6 +204,28 @@ fn masked_reports_tell_no_account_caller_or_arn() {
 }
 
 #[test]
+fn other_managers_are_told_in_their_own_words() {
+    use keystile_rotate::backend::BackendKind::{AwsSecretsManager, GcpSecretManager, VaultDatabase, VaultKv};
+    for (backend, held_by, old) in [
+        (AwsSecretsManager, "(AWSCURRENT)", Some("until AWS drops that version")),
+        (VaultKv, "(current)", Some("until it is destroyed (vault kv destroy)")),
+        (GcpSecretManager, "(current)", Some("until it is disabled or destroyed")),
+        (VaultDatabase, "(current)", None),
+    ] {
+        let mut plan = evening();
+        plan.items.truncate(1);
+        plan.items[0].secret.as_mut().expect("held").backend = backend;
+        let mut lines = Lines::begin(&plan);
+        lines.end(1, Outcome::Rotated, Some("v2"), &["it differs"]);
+        let text = table(&incident(&plan, Some(&lines.journal)), TableOptions::default());
+        assert!(text.contains(held_by), "{backend:?}: {text}");
+        let readable = text.contains("can still");
+        assert_eq!(readable, old.is_some(), "{backend:?}: {text}");
+        assert!(old.is_none_or(|old| text.contains(old)), "{backend:?}: {text}");
+    }
+}
+
+#[test]
 fn what_is_typed_next() {
     let plan = evening();
     assert_eq!(incident(&plan, None).next_command.as_deref(), Some("keystile rotate apply plan.json"));

@@ -17,6 +17,7 @@ pub mod exit;
 pub mod find;
 pub mod ignore_file;
 pub mod link;
+pub mod log;
 pub mod managed;
 pub mod mask;
 pub mod progress_display;

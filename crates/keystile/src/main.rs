@@ -6,7 +6,7 @@ use clap::Parser as _;
 use keystile::cli::{Cli, Command};
 use keystile::commands;
 use keystile::exit::{Exit, IncompleteError};
-use keystile::terminal;
+use keystile::{log, terminal};
 
 fn main() -> ExitCode {
     terminal::hide_panic_payloads();
@@ -20,6 +20,10 @@ fn main() -> ExitCode {
             return code.into();
         }
     };
+    if let Err(error) = log::start() {
+        terminal::error(&error.to_string());
+        return Exit::Usage.code().into();
+    }
     let result = match cli.command {
         Command::Scan(args) => commands::scan::run(*args),
         Command::Check(args) => commands::check::run(*args),

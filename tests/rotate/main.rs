@@ -16,6 +16,10 @@ mod support;
 #[expect(dead_code, reason = "shared with tests/cli, which uses all of it")]
 mod token;
 
+mod interruptions;
 mod inventory;
+mod outcomes;
+mod scale;
+mod secrecy;
 mod servers;
 mod story;

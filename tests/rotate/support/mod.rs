@@ -5,5 +5,5 @@ mod http;
 mod postgres;
 mod server;
 
-pub(crate) use emulator::Emulator;
+pub(crate) use emulator::{Emulator, NewSecret};
 pub(crate) use postgres::Postgres;

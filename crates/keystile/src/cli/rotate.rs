@@ -167,6 +167,10 @@ pub struct ShowArgs {
     #[arg(long, help_heading = "Report")]
     pub mask_names: bool,
 
+    /// List every place, call and step
+    #[arg(short, long, help_heading = "Report")]
+    pub verbose: bool,
+
     /// Colour
     #[arg(long, value_name = "WHEN", help_heading = "Report", default_value = "auto")]
     pub color: When,

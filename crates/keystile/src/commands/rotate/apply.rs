@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use keystile_rotate::journal::{Journal, JournalWriter};
 use keystile_rotate::plan::Action;
-use keystile_rotate::run::{Limits, Run, RunReport};
-use keystile_rotate::{Outcome, PlanItem, RotationPlan, outcome};
+use keystile_rotate::run::{Limits, Run};
+use keystile_rotate::{PlanItem, RotationPlan};
 
 use super::confirm::confirm;
 use super::{plan_file, show};
@@ -75,11 +75,8 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
     .map_err(|error| UsageError(error.to_string()))?;
     drop(writer);
     let journal = Journal::read(&journal_path).map_err(|error| UsageError(error.to_string()))?;
-    show::result(&plan, &journal, Some(&report), &args.plan, &args.reports)?;
-    Ok(match terminal::signal_status() {
-        Some(status) => Exit::Interrupted(status),
-        None => exit(&report),
-    })
+    let exit = show::result(&plan, &journal, Some(&report), &args.plan, &args.reports)?;
+    Ok(terminal::signal_status().map_or(exit, Exit::Interrupted))
 }
 
 /// The numbers of the items that are meant.
@@ -126,11 +123,6 @@ fn check_allowed(args: &ApplyArgs, acting: &[&PlanItem]) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn exit(report: &RunReport) -> Exit {
-    let outcomes: Vec<Outcome> = report.results.iter().map(|result| result.outcome).collect();
-    Exit::of_status(outcome::exit_status(&outcomes))
 }
 
 /// A name for this run: its time and process.

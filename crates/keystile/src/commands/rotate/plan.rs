@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 use keystile_rotate::access_key::{KeyOptions, plan_access_keys};
 use keystile_rotate::guard::Guards;
-use keystile_rotate::plan::Action;
 use keystile_rotate::search::{Pace, Scope, Search};
-use keystile_rotate::{Leak, Outcome, RotationPlan, outcome, planner};
+use keystile_rotate::{Leak, planner};
 
 use super::leaks::{self, Leaks};
 use super::{map, plan_file, reread, show};
@@ -44,8 +43,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
         plan
     };
     plan_file::write(&args.output, &plan)?;
-    show::plan(&plan, &args.output, &args.show)?;
-    Ok(exit(&plan))
+    show::plan(&plan, &args.output, &args.show)
 }
 
 /// What is allowed.
@@ -81,23 +79,4 @@ fn own_accounts(mut guards: Guards, searches: &[Search]) -> Guards {
         guards.accounts = searches.iter().map(|search| search.identity.account.clone()).collect();
     }
     guards
-}
-
-/// 1 where there is something to do or a leak that can't be rotated from here, 2 where a guard refuses everything, 3
-/// where nothing was found but not everything could be read.
-fn exit(plan: &RotationPlan) -> Exit {
-    let outcomes: Vec<Outcome> = plan.items.iter().map(expected).collect();
-    match outcome::exit_status(&outcomes) {
-        0 if !plan.source.gaps.is_empty() || !plan.searched.unread.is_empty() => Exit::Incomplete,
-        status => Exit::of_status(status),
-    }
-}
-
-/// The outcome of an item if nothing is done.
-fn expected(item: &keystile_rotate::PlanItem) -> Outcome {
-    match (&item.blocked[..], item.action) {
-        ([block, ..], _) => block.outcome,
-        ([], Action::Nothing(outcome)) => outcome,
-        ([], _) => Outcome::FailedLeakActive,
-    }
 }

@@ -1,36 +1,40 @@
 //! Showing plans and what became of them.
 
-use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::path::Path;
 
+use jiff::Timestamp;
 use keystile_rotate::journal::Journal;
+use keystile_rotate::report::{self, Incident, Input, TableOptions};
 use keystile_rotate::run::RunReport;
 use keystile_rotate::{PlanItem, RotationPlan};
 
 use crate::cli::rotate::{RotateFormat, RotateReportArgs, ShowArgs};
-use crate::commands::scan::{self, hand_over};
+use crate::commands::scan::{self, hand_over, wants_color};
+use crate::exit::Exit;
+use crate::report::text::printable;
 use crate::scan_request::Destination;
+use crate::terminal;
 
-/// One line about an item.
+/// One line about an item, for whoever is asked.
 pub(super) fn line(item: &PlanItem) -> String {
-    let mut text = format!("{}  {}", item.number, item.rule);
-    if let Some(held) = &item.secret {
-        let _ = write!(text, "  {} version {}", held.name, held.version);
-    }
-    if let Some(place) = item.places.first() {
-        let _ = write!(text, "  {place}");
-    }
-    text
+    let what = match (&item.secret, &item.access_key) {
+        (Some(held), _) => format!("{} (version {})", held.name, held.version),
+        (None, Some(key)) => format!("access key {}", key.id.as_str()),
+        (None, None) => "no managed secret".to_owned(),
+    };
+    let place = item.places.first().map(|place| format!(", leaked at {place}")).unwrap_or_default();
+    let line = format!("{}. {what}{place}", item.number);
+    printable(&line).into_owned()
 }
 
-/// Shows a plan.
-pub(super) fn plan(plan: &RotationPlan, file: &Path, _args: &ShowArgs) -> anyhow::Result<()> {
-    let mut text = String::new();
-    for item in &plan.items {
-        let _ = writeln!(text, "{} {:?} {:?}", line(item), item.action, item.blocked);
-    }
-    let _ = writeln!(text, "plan: {}", file.display());
-    hand_over(text.as_bytes(), &Destination::StandardOutput)
+/// Shows a plan on standard output, and says how it ends.
+pub(super) fn plan(plan: &RotationPlan, file: &Path, args: &ShowArgs) -> anyhow::Result<Exit> {
+    let input = Input { plan_file: file.to_str(), mask_names: args.mask_names, ..Input::new(plan, Timestamp::now()) };
+    let incident = Incident::new(input);
+    let text = render(&incident, args.format, args, true);
+    hand_over(text.as_bytes(), &Destination::StandardOutput)?;
+    Ok(Exit::of_status(incident.exit_status))
 }
 
 /// Finds out before the work that a report would have no place.
@@ -44,21 +48,45 @@ fn destinations(args: &RotateReportArgs) -> Vec<(RotateFormat, Destination)> {
     std::iter::once((args.show.format, first)).chain(others).collect()
 }
 
-/// Shows what became of a plan.
+/// Shows what became of a plan, and says how that ends.
 pub(super) fn result(
     plan: &RotationPlan,
-    _journal: &Journal,
-    report: Option<&RunReport>,
-    _file: &Path,
+    journal: &Journal,
+    run: Option<&RunReport>,
+    file: &Path,
     args: &RotateReportArgs,
-) -> anyhow::Result<()> {
-    let mut text = String::new();
-    for result in report.iter().flat_map(|report| &report.results) {
-        let item = plan.items.iter().find(|item| item.number == result.item);
-        let _ = writeln!(text, "{} {} {:?}", item.map(line).unwrap_or_default(), result.outcome, result.proof);
+) -> anyhow::Result<Exit> {
+    let incident = Incident::new(Input {
+        journal: Some(journal),
+        run,
+        plan_file: file.to_str(),
+        mask_names: args.show.mask_names,
+        ..Input::new(plan, Timestamp::now())
+    });
+    let destinations = destinations(args);
+    for (format, destination) in &destinations {
+        let to_terminal = *destination == Destination::StandardOutput;
+        let text = render(&incident, *format, &args.show, to_terminal);
+        hand_over(text.as_bytes(), destination)?;
     }
-    for (_, destination) in destinations(args) {
-        hand_over(text.as_bytes(), &destination)?;
+    let prints =
+        |destination: &(RotateFormat, Destination)| *destination == (RotateFormat::Human, Destination::StandardOutput);
+    if !destinations.iter().any(prints) {
+        for line in report::summary(&incident) {
+            terminal::note(&line);
+        }
     }
-    Ok(())
+    Ok(Exit::of_status(incident.exit_status))
+}
+
+fn render(incident: &Incident, format: RotateFormat, args: &ShowArgs, to_terminal: bool) -> String {
+    match format {
+        RotateFormat::Human => {
+            let width = (to_terminal && std::io::stdout().is_terminal()).then(terminal::width).flatten();
+            let color = to_terminal && wants_color(args.color);
+            report::table(incident, TableOptions { width, color, verbose: args.verbose })
+        }
+        RotateFormat::Json => report::json(incident),
+        RotateFormat::Markdown => report::markdown(incident),
+    }
 }

@@ -1,0 +1,309 @@
+//! Whatever can go wrong with a rotation, through the program: its own outcome and the right exit status.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::repository::TestRepository;
+use super::run::{Run, command, finish};
+use super::support::{Emulator, NewSecret};
+use super::token::random;
+
+/// One leak in one secret.
+struct Case {
+    name: &'static str,
+    /// What the secret is like.
+    make: fn(NewSecret<'_>) -> NewSecret<'_>,
+    /// What happens between plan and apply.
+    meanwhile: fn(&Emulator, &str),
+    /// Flags of `plan` and its exit status.
+    plan: (&'static [&'static str], i32),
+    /// Flags of `apply`.
+    apply: &'static [&'static str],
+    /// The outcome, and the exit status of `apply`.
+    end: (&'static str, i32),
+    /// Whether the secret has a new current version afterwards.
+    is_new: bool,
+}
+
+const CASE: Case = Case {
+    name: "",
+    make: |secret| secret,
+    meanwhile: |_, _| {},
+    plan: (&[], 1),
+    apply: &["--wait", "20"],
+    end: ("rotated", 0),
+    is_new: true,
+};
+
+fn cases() -> Vec<Case> {
+    let active = |name, make, outcome| Case { name, make, end: (outcome, 1), is_new: false, ..CASE };
+    vec![
+        Case { name: "ok", ..CASE },
+        Case { name: "tidy", make: |secret| secret.mode("tidy"), ..CASE },
+        Case { name: "slow", make: |secret| secret.mode("slow:4"), ..CASE },
+        Case {
+            name: "too-slow",
+            make: |secret| secret.mode("slow:60"),
+            apply: &["--no-wait"],
+            end: ("pending", 3),
+            is_new: false,
+            ..CASE
+        },
+        active("given-up", |secret| secret.mode("abandon"), "failed-leak-active"),
+        Case { name: "same-value", make: |secret| secret.mode("same_value"), end: ("same-value", 1), ..CASE },
+        Case { name: "owned", make: |secret| secret.mode("managed"), ..CASE },
+        Case {
+            name: "throttled",
+            meanwhile: |emulator, name| emulator.set_mode(name, "throttle_every_nth:1"),
+            apply: &["--wait", "8"],
+            end: ("throttled", 3),
+            is_new: false,
+            ..CASE
+        },
+        Case {
+            name: "throttled-at-times",
+            meanwhile: |emulator, name| emulator.set_mode(name, "throttle_every_nth:2"),
+            ..CASE
+        },
+        Case {
+            name: "hang",
+            meanwhile: |emulator, name| emulator.set_mode(name, "hang:60"),
+            end: ("pending", 3),
+            is_new: false,
+            ..CASE
+        },
+        Case { name: "dropped", make: |secret| secret.mode("drop_after_accept:1"), ..CASE },
+        Case { name: "always-dropped", make: |secret| secret.mode("drop_after_accept"), ..CASE },
+        Case {
+            name: "no-function",
+            make: |secret| secret.with("function", Value::Null),
+            end: ("no-rotation-function", 1),
+            is_new: false,
+            ..CASE
+        },
+        Case {
+            name: "replica",
+            make: |secret| secret.with("replicas", json!(["eu-west-1"])),
+            plan: (&["--region", "eu-west-1"], 1),
+            end: ("replica", 1),
+            is_new: false,
+            ..CASE
+        },
+        Case { name: "with-replica", make: |secret| secret.with("replicas", json!(["eu-west-1"])), ..CASE },
+        Case {
+            name: "replica-lags",
+            make: |secret| secret.with("replicas", json!(["eu-west-1"])).mode("replica_lags"),
+            end: ("replica-lags", 3),
+            ..CASE
+        },
+        Case {
+            name: "deleted",
+            meanwhile: |emulator, name| {
+                assert_eq!(emulator.call("DeleteSecret", &json!({ "SecretId": name })).0, 200);
+            },
+            end: ("scheduled-for-deletion", 1),
+            is_new: false,
+            ..CASE
+        },
+        Case {
+            name: "foreign",
+            plan: (&["--allow-account", "999999999999"], 2),
+            end: ("foreign-account", 2),
+            is_new: false,
+            ..CASE
+        },
+        Case {
+            name: "untagged",
+            make: |secret| secret.with("tags", json!({})),
+            plan: (&[], 2),
+            end: ("blocked", 2),
+            is_new: false,
+            ..CASE
+        },
+        Case {
+            name: "stale",
+            meanwhile: |emulator, name| {
+                let mut value = asked(name);
+                value["SecretString"] = json!("another");
+                value["VersionStages"] = json!(["AWSPENDING"]);
+                assert_eq!(emulator.call("PutSecretValue", &value).0, 200);
+            },
+            end: ("stale", 1),
+            is_new: false,
+            ..CASE
+        },
+        Case {
+            name: "rotated-meanwhile",
+            meanwhile: |emulator, name| {
+                assert_eq!(emulator.call("RotateSecret", &asked(name)).0, 200);
+                emulator.settle();
+            },
+            end: ("already-rotated", 0),
+            ..CASE
+        },
+        Case { name: "alternating", make: |secret| secret.mode("alternating"), end: ("login-still-valid", 1), ..CASE },
+        active("denied", |secret| secret.mode("access_denied"), "denied"),
+        Case {
+            name: "not-readable",
+            meanwhile: |emulator, name| emulator.set_mode(name, "access_denied:GetSecretValue"),
+            end: ("unverified", 3),
+            ..CASE
+        },
+    ]
+}
+
+/// The body of a call for a secret that makes a version.
+fn asked(name: &str) -> Value {
+    json!({ "SecretId": name, "ClientRequestToken": "00000000-0000-0000-0000-000000000001" })
+}
+
+#[test]
+fn each_fault_has_its_outcome_and_exit_status() {
+    let Some(emulator) = Emulator::start() else { return };
+    let cases = cases();
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let running: Vec<_> = cases.iter().map(|case| scope.spawn(|| run(&emulator, case))).collect();
+        let failed = running.into_iter().zip(&cases).filter_map(|(thread, case)| match thread.join() {
+            Ok(Ok(())) => None,
+            Ok(Err(text)) => Some(format!("{}: {text}", case.name)),
+            Err(_) => Some(format!("{}: panicked", case.name)),
+        });
+        failed.collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Plans and applies; what is not as expected comes back.
+fn run(emulator: &Emulator, case: &Case) -> Result<(), String> {
+    let name = format!("/prod/{}/db", case.name);
+    let leak = Leak::new(case.name);
+    let value = json!({ "username": "app", "password": leak.password }).to_string();
+    let secret = (case.make)(emulator.secret(&name, &value).tag("keystile.io/rotate", "allow")).create();
+    let prefix = format!("/prod/{}/", case.name);
+    let plan = leak.repository.beside("plan.json");
+    let path = plan.to_str().unwrap();
+    let planned =
+        leak.keystile(emulator, &[&["rotate", "plan", "--prefix", &prefix, "--output", path], case.plan.0].concat());
+    if planned.status != Some(case.plan.1) {
+        return Err(format!("plan ended with {:?}: {}{}", planned.status, planned.text(), planned.stderr));
+    }
+    (case.meanwhile)(emulator, &name);
+    let apply = ["rotate", "apply", path, "--yes", "--allow-prefix", &prefix, "--format", "json"];
+    let applied = leak.keystile(emulator, &[&apply, case.apply].concat());
+    let report: Value = serde_json::from_slice(&applied.stdout).unwrap_or_default();
+    let outcome = report["items"][0]["status"]["outcome"].as_str().unwrap_or("none");
+    if (outcome, applied.status) != (case.end.0, Some(case.end.1)) {
+        let proof = &report["items"][0]["proof"];
+        return Err(format!(
+            "{outcome} with {:?} instead of {:?}: {proof} {}",
+            applied.status, case.end, applied.stderr
+        ));
+    }
+    let versions = emulator.versions(&name);
+    let current = versions.iter().find(|version| version.stages().contains(&"AWSCURRENT")).unwrap();
+    if (current.id() != secret.version) != case.is_new {
+        return Err(format!("the current version is {} and was {}", current.id(), secret.version));
+    }
+    let shown = [planned.text(), planned.stderr, applied.text(), applied.stderr, leak.files()].concat();
+    let new = versions.iter().filter_map(|version| serde_json::from_str::<Value>(version.value()?).ok());
+    let new: Vec<String> = new.filter_map(|value| value["password"].as_str().map(ToOwned::to_owned)).collect();
+    if new.iter().chain([&leak.password]).any(|value| shown.contains(value.as_str())) {
+        return Err("a value is shown".to_owned());
+    }
+    Ok(())
+}
+
+/// A repository with a password in its history.
+struct Leak {
+    password: String,
+    repository: TestRepository,
+}
+
+impl Leak {
+    fn new(name: &str) -> Self {
+        let seed = name.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+        let password = format!("{}7", random(seed, 19));
+        let repository = TestRepository::new();
+        repository.commit_file("app.env", format!("DB_PASSWORD={password}\n"), "configuration");
+        Self { password, repository }
+    }
+
+    fn keystile(&self, emulator: &Emulator, arguments: &[&str]) -> Run {
+        finish(command(self.repository.path()).args(arguments).envs(emulator.environment()))
+    }
+
+    /// What lies beside the repository: plan and journal.
+    fn files(&self) -> String {
+        let beside = |name: &str| std::fs::read_to_string(self.repository.beside(name)).unwrap_or_default();
+        beside("plan.json") + &beside("plan.journal.jsonl")
+    }
+}
+
+/// A plan that can be applied, for the tests of what is around.
+fn planned(emulator: &Emulator, leak: &Leak) -> PathBuf {
+    let value = json!({ "username": "app", "password": leak.password }).to_string();
+    emulator.secret("/prod/a/db", &value).tag("keystile.io/rotate", "allow").create();
+    let plan = leak.repository.beside("plan.json");
+    leak.keystile(emulator, &["rotate", "plan", "--prefix", "/prod/a/", "--output", plan.to_str().unwrap()]).expect(1);
+    plan
+}
+
+fn apply(plan: &Path) -> [&str; 6] {
+    ["rotate", "apply", plan.to_str().unwrap(), "--yes", "--allow-prefix", "/prod/a/"]
+}
+
+#[test]
+fn without_credentials_or_a_network_nothing_is_done() {
+    let Some(emulator) = Emulator::start() else { return };
+    let leak = Leak::new("around");
+    let plan = planned(&emulator, &leak);
+    let run = |without: &[&str], with: &[(&str, &str)], arguments: &[&str]| {
+        let environment = emulator.environment().into_iter().filter(|(name, _)| !without.contains(name));
+        let with = with.iter().copied();
+        finish(command(leak.repository.path()).args(arguments).envs(environment).envs(with))
+    };
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let closed = [("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
+    let outside = [("AWS_ENDPOINT_URL", "http://192.0.2.1/")];
+    let plan_again = ["rotate", "plan", "--prefix", "/prod/a/", "--output", plan.to_str().unwrap()];
+    let text = std::fs::read(&plan).unwrap();
+    for (arguments, journal) in [(&plan_again[..], false), (&apply(&plan)[..], false)] {
+        let none = run(&keys, &[], arguments).expect(2);
+        assert!(none.stderr.contains("nothing was changed"), "{}", none.stderr);
+        let none = run(&["AWS_REGION"], &[], arguments);
+        // The plan says which region it is for.
+        assert_eq!(none.status, Some(if arguments[1] == "plan" { 2 } else { 0 }), "{}", none.stderr);
+        if arguments[1] == "apply" {
+            break;
+        }
+        run(&[], &closed, arguments).expect(3);
+        let refused = run(&[], &outside, arguments).expect(2);
+        assert!(refused.stderr.contains("without TLS"), "{}", refused.stderr);
+        assert_eq!(leak.repository.beside("plan.journal.jsonl").exists(), journal);
+        assert_eq!(std::fs::read(&plan).unwrap(), text, "a plan that can't be made replaces none");
+    }
+}
+
+#[test]
+fn nobody_is_taken_for_consent() {
+    let Some(emulator) = Emulator::start() else { return };
+    let leak = Leak::new("consent");
+    let plan = planned(&emulator, &leak);
+    let path = plan.to_str().unwrap();
+    for (arguments, status, said) in [
+        (&["rotate", "apply", path][..], 2, "there is no terminal to ask at"),
+        (&["rotate", "apply", path, "--yes"], 2, "--allow-prefix"),
+        (&["rotate", "apply", path, "--yes", "--allow-prefix", "/prod/b/"], 2, "none of the allowed prefixes"),
+        (&["rotate", "apply", path, "--yes", "--allow-prefix", "/prod/a"], 2, "must end in"),
+        (&["rotate", "apply", path, "--yes", "--allow-prefix", "/prod/a/", "--item", "7"], 2, "no such item"),
+        (&["rotate", "apply", "nowhere.json", "--yes", "--allow-prefix", "/prod/a/"], 2, "can't be read"),
+        (&["rotate", "resume", path, "--yes", "--allow-prefix", "/prod/a/"], 2, "is empty or not there"),
+        (&["rotate", "status", path], 2, "nothing was done yet"),
+    ] {
+        let run = leak.keystile(&emulator, arguments).expect(status);
+        assert!(run.stderr.contains(said), "{arguments:?}: {}", run.stderr);
+    }
+    assert_eq!(emulator.writes(), [""; 0]);
+    assert!(!leak.repository.beside("plan.journal.jsonl").exists());
+}

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::endpoint::EndpointGuard;
 use super::error::call_error;
@@ -15,7 +20,8 @@ use crate::error::{CallError, CallErrorKind};
 /// What the user may say; the rest is taken from the environment and the profile, as every AWS tool does.
 #[derive(Debug, Clone, Default)]
 pub struct AwsOptions {
-    /// Profile of the shared configuration files; `None` = `AWS_PROFILE`, then `default`.
+    /// Profile of the shared configuration files, whose credentials are then the only ones; `None` = what the
+    /// environment has, then `AWS_PROFILE`, then `default`, then what the machine or container is given.
     pub profile: Option<String>,
     /// Region; `None` = `AWS_REGION`, then the profile's, then the machine's own.
     pub region: Option<String>,
@@ -60,6 +66,25 @@ pub struct AwsIdentity {
     pub endpoint: String,
 }
 
+/// The credentials of a profile that was named, and no others: the SDK would take an access key of the environment
+/// first, and with it another account than the one that was asked for. (AWS's command line does as this does.)
+async fn credentials_of(
+    profile: &str,
+    region: Option<Region>,
+    http: &SharedHttpClient,
+) -> ProfileFileCredentialsProvider {
+    let config = ProviderConfig::without_region().with_http_client(http.clone());
+    let region = match region {
+        Some(region) => Some(region),
+        // Roles are assumed in a region too.
+        None => {
+            let of_profile = ProfileFileRegionProvider::builder().profile_name(profile).build();
+            RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(of_profile).region().await
+        }
+    };
+    ProfileFileCredentialsProvider::builder().configure(&config.with_region(region)).profile_name(profile).build()
+}
+
 impl Connection {
     /// Reads the settings.
     ///
@@ -70,7 +95,7 @@ impl Connection {
         let attempt = options.attempt_timeout.unwrap_or(ATTEMPT);
         let attempts = options.attempts.unwrap_or(ATTEMPTS).max(1);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http.clone())
             .app_name(AppName::new("keystile").expect("a name of letters"))
             .retry_config(RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(LONGEST_WAIT))
             .timeout_config(
@@ -81,11 +106,12 @@ impl Connection {
                     .operation_timeout((attempt + LONGEST_WAIT) * attempts)
                     .build(),
             );
-        if let Some(profile) = &options.profile {
-            loader = loader.profile_name(profile);
-        }
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &options.profile {
+            let credentials = credentials_of(profile, options.region.clone().map(Region::new), &http).await;
+            loader = loader.profile_name(profile).credentials_provider(credentials);
         }
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url);

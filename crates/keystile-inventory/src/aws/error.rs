@@ -114,6 +114,10 @@ fn of_chain(operation: &str, error: &(dyn Error + 'static)) -> CallError {
         CallErrorKind::Unreachable => "no connection",
         _ => "no answer",
     };
+    // The SDK lists every place that it looked at, each with a sentence of its own.
+    if lowest.starts_with("no credentials found in chain") {
+        lowest = "none in the environment, the profile, a web identity token, the container or the machine".to_owned();
+    }
     CallError::new(kind, operation, format!("{what}: {}", clean(&lowest)))
 }
 

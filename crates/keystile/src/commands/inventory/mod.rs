@@ -18,6 +18,7 @@ use keystile_git::Progress;
 use keystile_inventory::aws::connection::PATIENT_ATTEMPTS;
 use keystile_inventory::aws::{self, AwsOptions, Connection, Pace, RegionRead, Scope, Secrets};
 use keystile_inventory::{CallErrorKind, listing};
+use keystile_policy::shown::Shown;
 
 use self::referrers::read_referrers;
 use self::report::{InventoryReport, Verdict};
@@ -50,7 +51,7 @@ pub fn run(args: &InventoryArgs) -> anyhow::Result<Exit> {
             .context("while starting the network's thread")?;
         runtime.block_on(read_regions(args, &progress))?
     };
-    if let Some(error) = cause_of_nothing(&regions) {
+    if let Some(error) = cause_of_nothing(&regions, args.profile.as_deref()) {
         return Err(UsageError(error).into());
     }
     let report = InventoryReport::new(regions, args, referrers, started, Timestamp::now());
@@ -96,15 +97,19 @@ fn show_progress(progress: &Progress, before: &mut Option<aws::Progress>, now: a
 }
 
 /// What to say where nobody could be asked anything, for want of credentials or by the settings.
-fn cause_of_nothing(regions: &[RegionRead]) -> Option<String> {
+fn cause_of_nothing(regions: &[RegionRead], profile: Option<&str>) -> Option<String> {
     let errors: Vec<_> = regions.iter().map(|region| region.list_error.as_ref()).collect::<Option<_>>()?;
     let is_ours = |kind| matches!(kind, CallErrorKind::NoCredentials | CallErrorKind::Misconfigured);
     let first = errors.first().filter(|_| errors.iter().all(|error| is_ours(error.kind)))?;
-    let cure = match first.kind {
-        CallErrorKind::NoCredentials => {
-            "; sign in (`aws sso login`), name a profile with --profile, or set the variables of an access key"
+    let cure = match (first.kind, profile) {
+        (CallErrorKind::NoCredentials, Some(profile)) => {
+            format!("; see whether the profile {} is there and signed in (`aws sso login`)", Shown(profile))
         }
-        _ => "",
+        (CallErrorKind::NoCredentials, None) => {
+            "; sign in (`aws sso login`), name a profile with --profile, or set the variables of an access key"
+                .to_owned()
+        }
+        _ => String::new(),
     };
     Some(format!("nothing could be listed: {first}{cure}"))
 }

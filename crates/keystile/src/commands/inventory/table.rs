@@ -26,6 +26,10 @@ const MOST_UNLISTED: usize = 10;
 
 /// No column is cut below this.
 const NARROWEST: usize = 12;
+/// Names, by which all else is found.
+const NARROWEST_NAME: usize = 24;
+/// `AWS-managed key`, and one more.
+const NARROWEST_FINDING: usize = 16;
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -36,6 +40,17 @@ struct Column {
     /// Whether it may be cut to the terminal's width.
     cut: Cut,
     cells: Vec<String>,
+}
+
+impl Column {
+    fn narrowest(&self) -> usize {
+        match (self.title, self.cut) {
+            (_, Cut::No) => usize::MAX,
+            ("SECRET", _) => NARROWEST_NAME,
+            ("FINDINGS", _) => NARROWEST_FINDING,
+            _ => NARROWEST,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -135,8 +150,7 @@ fn widths(table: &[Column], limit: Option<usize>) -> Vec<usize> {
     let Some(limit) = limit else { return widths };
     let mut over = (widths.iter().sum::<usize>() + GAP * (widths.len() - 1)).saturating_sub(limit);
     while over > 0 {
-        let cuttable =
-            table.iter().zip(&mut widths).filter(|(column, width)| column.cut != Cut::No && **width > NARROWEST);
+        let cuttable = table.iter().zip(&mut widths).filter(|(column, width)| **width > column.narrowest());
         let Some((_, width)) = cuttable.max_by_key(|(_, width)| **width) else { break };
         *width -= 1;
         over -= 1;
@@ -171,7 +185,7 @@ fn width_of(text: &str) -> usize {
 /// The key by its alias, where it is named by one.
 fn key(record: &SecretRecord) -> String {
     match record.kms_key_id.as_deref() {
-        _ if has_aws_managed_key(record) => "aws/secretsmanager".to_owned(),
+        _ if has_aws_managed_key(record) => "AWS-managed".to_owned(),
         Some(key) => {
             key.rsplit_once(":key/").or_else(|| key.rsplit_once(":alias/")).map_or(key, |(_, id)| id).to_owned()
         }
@@ -179,6 +193,7 @@ fn key(record: &SecretRecord) -> String {
     }
 }
 
+/// Who rotates, and how often.
 fn rotation(record: &SecretRecord) -> String {
     let means = match &record.rotation {
         RotationMeans::Function { .. } => "function",
@@ -188,16 +203,15 @@ fn rotation(record: &SecretRecord) -> String {
         RotationMeans::Nobody => "nobody",
     };
     let interval = match (&record.rotation_schedule, record.rotation_days) {
-        (Some(schedule), _) => format!(", {schedule}"),
-        (None, Some(1)) => ", daily".to_owned(),
-        (None, Some(days)) => format!(", {days} days"),
+        (Some(schedule), _) => format!(" {schedule}"),
+        (None, Some(days)) => format!(" {days}d"),
         (None, None) => String::new(),
     };
     match (record.rotation_enabled, &record.rotation) {
         (Some(true), _) => format!("{means}{interval}"),
-        (Some(false), _) => format!("off ({means}{interval})"),
+        (Some(false), _) => "off".to_owned(),
         (None, RotationMeans::Nobody) => "none".to_owned(),
-        (None, _) => format!("not set ({means})"),
+        (None, _) => format!("none ({means})"),
     }
 }
 
@@ -249,12 +263,12 @@ fn replicas(record: &SecretRecord) -> String {
 fn findings(item: &Item, now: Timestamp) -> String {
     let shown = item.findings.iter().map(|finding| match finding {
         InventoryFinding::OverdueRotation { since } => {
-            format!("rotation overdue for {}", span(now.duration_since(*since)))
+            format!("overdue {}", span(now.duration_since(*since)))
         }
         InventoryFinding::FailingRotation { .. } => "rotation fails".to_owned(),
         InventoryFinding::AwsManagedKey => "AWS-managed key".to_owned(),
         InventoryFinding::PendingDeletion { asked } => {
-            format!("to be deleted, asked {} ago", span(now.duration_since(*asked)))
+            format!("deletion asked {} ago", span(now.duration_since(*asked)))
         }
     });
     shown.collect::<Vec<_>>().join(", ")

@@ -13,14 +13,14 @@ use crate::shown::Shown;
 use crate::world::{Inventory, InventoryEntry};
 
 /// An inventory, by name, then by region and account.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InventoryIndex {
     by_name: BTreeMap<String, Vec<Place>>,
     /// (region, account) of every entry.
     covered: BTreeSet<(String, String)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     region: String,
     account: String,

@@ -98,12 +98,52 @@ pub struct PolicyArguments {
     pub world: Option<PathBuf>,
 
     /// File with an inventory of the secrets that exist (what `aws secretsmanager list-secrets` prints); read again when it changes.
-    #[arg(long, env = "KEYSTILE_INVENTORY", value_name = "FILE", help_heading = "Policy")]
+    #[arg(
+        long,
+        env = "KEYSTILE_INVENTORY",
+        value_name = "FILE",
+        help_heading = "Policy",
+        conflicts_with = "inventory_region"
+    )]
     pub inventory: Option<PathBuf>,
+
+    /// Live state from AWS itself.
+    #[command(flatten)]
+    pub live: InventoryArguments,
 
     /// Time for asking the API server about what the caches don't know, for one request.
     #[arg(long, env = "KEYSTILE_LOOKUP_TIMEOUT", value_name = "DURATION", default_value = "400ms", value_parser = duration, help_heading = "Policy")]
     pub lookup_timeout: Duration,
+}
+
+/// Live state of the secrets, listed in the background (ListSecrets alone; no call reads a value).
+#[derive(Clone, Debug, Default, Args)]
+#[group(skip)]
+pub struct InventoryArguments {
+    /// Regions whose secrets are listed in AWS Secrets Manager, instead of a file; with the credentials that AWS's tools would find (web identity, pod identity, …).
+    #[arg(
+        long,
+        env = "KEYSTILE_INVENTORY_REGION",
+        value_name = "REGION",
+        value_delimiter = ',',
+        help_heading = "Inventory"
+    )]
+    pub inventory_region: Vec<String>,
+
+    /// List only secrets whose names begin with one of these; of others no live state is known.
+    #[arg(
+        long,
+        env = "KEYSTILE_INVENTORY_PREFIX",
+        value_name = "PREFIX",
+        value_delimiter = ',',
+        help_heading = "Inventory",
+        requires = "inventory_region"
+    )]
+    pub inventory_prefix: Vec<String>,
+
+    /// List them anew so often, give or take a tenth; less than the policy's `inventory.maxAge`.
+    #[arg(long, env = "KEYSTILE_INVENTORY_INTERVAL", value_name = "DURATION", default_value = "15m", value_parser = duration, help_heading = "Inventory")]
+    pub inventory_interval: Duration,
 }
 
 /// Where the certificate comes from: two files, or a Secret that keystile fills itself.

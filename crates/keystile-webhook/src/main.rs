@@ -24,7 +24,8 @@ use keystile_webhook::tls::authority::Lifetimes;
 use keystile_webhook::tls::cluster::ClusterPlace;
 use keystile_webhook::tls::files::CertificateFiles;
 use keystile_webhook::tls::self_managed::{self, service_names};
-use keystile_webhook::world::inventory::InventoryFile;
+use keystile_webhook::world::inventory::{Held, InventoryFile};
+use keystile_webhook::world::refresh::InventoryRefresh;
 use keystile_webhook::world::{ClusterWorld, SharedSurroundings, Surroundings, folder};
 use keystile_webhook::{Guard, Health, Limits, Metrics, Server, telemetry};
 use tokio::net::TcpListener;
@@ -137,30 +138,43 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// The world: manifests where `--world` names some, else the cluster. Without a policy everything is
 /// denied anyway, and nothing is watched for it.
 async fn surroundings(arguments: &PolicyArguments, metrics: &Metrics) -> anyhow::Result<SharedSurroundings> {
-    if let Some(folder) = &arguments.world {
-        let mut snapshot = folder::read(folder)?;
-        if let Some(file) = &arguments.inventory {
-            let (entries, read_at) = InventoryFile::new(file)
-                .look()
-                .map_err(anyhow::Error::msg)
-                .context("while reading the inventory")?
-                .unwrap_or_default();
-            snapshot.set_inventory(entries, read_at);
-        }
-        return Ok(Arc::new(snapshot.into()));
-    }
-    if arguments.policy.is_none() && arguments.policy_name.is_none() {
+    let surroundings: SharedSurroundings = if let Some(folder) = &arguments.world {
+        Arc::new(folder::read(folder)?.into())
+    } else if arguments.policy.is_none() && arguments.policy_name.is_none() {
         return Ok(Arc::new(Snapshot::default().into()));
-    }
-    let client = kube::Client::try_default()
-        .await
-        .context("while looking for the cluster's API server (without one: --world)")?;
-    let cluster = ClusterWorld::new(client, metrics.clone());
-    tokio::spawn(Arc::clone(&cluster).keep());
+    } else {
+        let client = kube::Client::try_default()
+            .await
+            .context("while looking for the cluster's API server (without one: --world)")?;
+        let cluster = ClusterWorld::new(client, metrics.clone());
+        tokio::spawn(Arc::clone(&cluster).keep());
+        Arc::new(Surroundings::Cluster(cluster))
+    };
+    keep_inventory(arguments, &surroundings, metrics).await?;
+    Ok(surroundings)
+}
+
+/// Live state of the secrets: from a file, or from AWS itself.
+async fn keep_inventory(
+    arguments: &PolicyArguments,
+    surroundings: &SharedSurroundings,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
     if let Some(file) = &arguments.inventory {
-        tokio::spawn(InventoryFile::new(file).watch(Arc::clone(cluster.cache()), arguments.policy_poll));
+        let mut file = InventoryFile::new(file);
+        // A trial that can't read what it was given is no trial.
+        if matches!(&**surroundings, Surroundings::Folder(_)) {
+            let read = file.look().map_err(anyhow::Error::msg).context("while reading the inventory")?;
+            if let Some((entries, read_at)) = read {
+                surroundings.set_inventory(Held::new(entries, read_at));
+            }
+        }
+        tokio::spawn(file.watch(Arc::clone(surroundings), arguments.policy_poll));
     }
-    Ok(Arc::new(Surroundings::Cluster(cluster)))
+    if let Some(refresh) = InventoryRefresh::open(&arguments.live, metrics.inventory.clone()).await? {
+        refresh.start(surroundings);
+    }
+    Ok(())
 }
 
 /// Custom resources as the policy, and what one replica of several writes.

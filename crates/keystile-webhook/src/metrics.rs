@@ -80,6 +80,11 @@ struct CacheLabel {
     cache: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RegionLabel {
+    region: String,
+}
+
 /// How a live look at the cluster ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookupOutcome {
@@ -130,6 +135,8 @@ pub struct Metrics {
     pub certificate: CertificateMetrics,
     /// About the policy: set by who loads it.
     pub policy: PolicyMetrics,
+    /// About the background's inventory: set by who lists it.
+    pub inventory: InventoryMetrics,
     cache_age: Family<CacheLabel, Seconds>,
     cache_objects: Family<CacheLabel, Gauge>,
     lookups: Family<ResultLabel, Counter>,
@@ -208,6 +215,35 @@ impl PolicyMetrics {
     }
 }
 
+/// About the inventory that is listed in the background. Regions are those of the command line.
+#[derive(Clone, Debug, Default)]
+pub struct InventoryMetrics {
+    read_at: Family<RegionLabel, Gauge>,
+    secrets: Family<RegionLabel, Gauge>,
+    refreshes: Family<ResultLabel, Counter>,
+}
+
+impl InventoryMetrics {
+    /// A region will be listed; nothing of it is known yet.
+    pub fn expect(&self, region: &str) {
+        drop(self.read_at.get_or_create(&RegionLabel { region: region.to_owned() }));
+        drop(self.secrets.get_or_create(&RegionLabel { region: region.to_owned() }));
+    }
+
+    /// A region was listed: so many secrets, at `read_at`, in seconds since 1970.
+    pub fn listed(&self, region: &str, secrets: usize, read_at: i64) {
+        let label = RegionLabel { region: region.to_owned() };
+        self.read_at.get_or_create(&label).set(read_at);
+        self.secrets.get_or_create(&label).set(i64::try_from(secrets).unwrap_or(i64::MAX));
+        self.refreshes.get_or_create(&ResultLabel { result: "listed" }).inc();
+    }
+
+    /// A region could not be listed; what was known of it before stays.
+    pub fn kept(&self) {
+        self.refreshes.get_or_create(&ResultLabel { result: "kept" }).inc();
+    }
+}
+
 fn duration_histogram() -> Histogram {
     Histogram::new(DURATION_BUCKETS)
 }
@@ -227,6 +263,7 @@ impl Default for Metrics {
             connections: ConnectionMetrics::default(),
             certificate: CertificateMetrics::default(),
             policy: PolicyMetrics::default(),
+            inventory: InventoryMetrics::default(),
             cache_age: Family::default(),
             cache_objects: Family::default(),
             lookups: Family::default(),
@@ -254,6 +291,8 @@ impl Default for Metrics {
             (&metrics.certificate.reloads, "kept"),
             (&metrics.policy.reloads, "loaded"),
             (&metrics.policy.reloads, "kept"),
+            (&metrics.inventory.refreshes, "listed"),
+            (&metrics.inventory.refreshes, "kept"),
         ] {
             drop(reloads.get_or_create(&ResultLabel { result }));
         }
@@ -383,6 +422,16 @@ impl Metrics {
         r.register("objects", "Objects in a cache", self.cache_objects.clone());
         r.register("lookups", "Live looks at what no cache knew, by how they ended", self.lookups.clone());
 
+        let r = registry.sub_registry_with_prefix("inventory");
+        r.register_with_unit(
+            "read_timestamp",
+            "When a region's inventory in force was listed; 0 while there is none",
+            Unit::Seconds,
+            self.inventory.read_at.clone(),
+        );
+        r.register("secrets", "Secrets in a region's inventory", self.inventory.secrets.clone());
+        r.register("refreshes", "Looks at a region, by what became of them", self.inventory.refreshes.clone());
+
         let r = registry.sub_registry_with_prefix("audit");
         r.register("runs", "Audits of the objects that exist, by how they ended", self.audits.clone());
         r.register("findings", "Findings of the last audit of this replica", self.audit_findings.clone());
@@ -406,6 +455,7 @@ mod tests {
         metrics.certificate.replaced(1_900_000_000);
         metrics.policy.loaded(1_800_000_000);
         metrics.policy.kept();
+        metrics.inventory.listed("eu-west-1", 3, 1_700_000_000);
         metrics.cache("namespaces", Duration::from_millis(1500), 5000);
         metrics.connections.closed("idle");
         let text = metrics.text();
@@ -420,6 +470,8 @@ mod tests {
             "keystile_policy_generation 1",
             "keystile_policy_current 0",
             "keystile_policy_reloads_total{result=\"kept\"} 1",
+            "keystile_inventory_read_timestamp_seconds{region=\"eu-west-1\"} 1700000000",
+            "keystile_inventory_refreshes_total{result=\"kept\"} 0",
             "keystile_cache_age_seconds{cache=\"namespaces\"} 1.5",
             "keystile_cache_objects{cache=\"namespaces\"} 5000",
             "keystile_connections_closed_total{reason=\"idle\"} 1",

@@ -135,7 +135,8 @@ async fn describe(secrets: &Secrets, pace: Pace, region: &mut RegionRead, progre
 }
 
 /// The prefixes that are in no other one's, so that no secret is listed twice; without any, the empty one.
-fn outermost(prefixes: &[String]) -> Vec<&str> {
+#[must_use]
+pub fn outermost(prefixes: &[String]) -> Vec<&str> {
     let mut sorted: Vec<&str> = prefixes.iter().map(String::as_str).collect();
     sorted.sort_unstable();
     let mut outermost: Vec<&str> = Vec::new();

@@ -169,10 +169,14 @@ impl Cache {
         self.hold(&self.namespaces, namespace.name.clone(), namespace);
     }
 
-    /// Takes an inventory in, in place of the one before.
+    /// Takes an inventory in, in place of the one before. It is a change only where it says something else: one is
+    /// read every few minutes, and most times nothing has happened.
     pub fn set_inventory(&self, inventory: Held) {
-        self.inventory.store(Some(Arc::new(inventory)));
-        self.changed();
+        let inventory = Arc::new(inventory);
+        let before = self.inventory.swap(Some(Arc::clone(&inventory)));
+        if before.is_none_or(|before| !before.says_the_same(&inventory)) {
+            self.changed();
+        }
     }
 
     /// Forgets an object that is gone.

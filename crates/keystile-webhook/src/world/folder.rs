@@ -1,10 +1,79 @@
 //! A world of manifests, for trials and tests: what the folder lacks is taken to be absent.
 
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::bail;
+use arc_swap::ArcSwapOption;
 use keystile_manifest::files::{Walk, read_paths};
-use keystile_policy::Snapshot;
+use keystile_policy::subject::store::{StoreFacts, StoreKind};
+use keystile_policy::world::{GeneratorId, Inventory, Namespace, Objects, StoredObject};
+use keystile_policy::{Lookup, Snapshot, World};
+use serde_json::Value;
+
+use super::inventory::Held;
+
+/// The manifests, and an inventory that may be renewed.
+#[derive(Debug)]
+pub struct FolderWorld {
+    manifests: Snapshot,
+    inventory: ArcSwapOption<Held>,
+}
+
+impl FolderWorld {
+    /// Takes an inventory in, in place of the one before.
+    pub fn set_inventory(&self, inventory: Held) {
+        self.inventory.store(Some(Arc::new(inventory)));
+    }
+}
+
+impl From<Snapshot> for FolderWorld {
+    fn from(manifests: Snapshot) -> Self {
+        Self { manifests, inventory: ArcSwapOption::empty() }
+    }
+}
+
+impl World for FolderWorld {
+    fn namespace(&self, name: &str) -> Lookup<Arc<Namespace>> {
+        self.manifests.namespace(name)
+    }
+
+    fn namespaces(&self) -> Lookup<Vec<Arc<Namespace>>> {
+        self.manifests.namespaces()
+    }
+
+    fn store(&self, kind: StoreKind, namespace: &str, name: &str) -> Lookup<Arc<StoreFacts>> {
+        self.manifests.store(kind, namespace, name)
+    }
+
+    fn stores(&self, kind: StoreKind, namespace: &str) -> Lookup<Vec<Arc<StoreFacts>>> {
+        self.manifests.stores(kind, namespace)
+    }
+
+    fn generator(&self, id: &GeneratorId) -> Lookup<Arc<Value>> {
+        self.manifests.generator(id)
+    }
+
+    fn aws_provider(&self, namespace: &str, name: &str) -> Lookup<Arc<Value>> {
+        self.manifests.aws_provider(namespace, name)
+    }
+
+    fn count(&self, wanted: Objects<'_>) -> usize {
+        self.manifests.count(wanted)
+    }
+
+    fn visit(&self, wanted: Objects<'_>, each: &mut dyn FnMut(StoredObject) -> ControlFlow<()>) {
+        self.manifests.visit(wanted, each);
+    }
+
+    fn inventory(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {
+        match &*self.inventory.load() {
+            Some(held) => held.find(account, region, name),
+            None => self.manifests.inventory(account, region, name),
+        }
+    }
+}
 
 /// Most faults that are named.
 const MAX_NAMED: usize = 10;

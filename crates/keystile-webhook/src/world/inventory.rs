@@ -1,6 +1,7 @@
-//! An inventory of the secrets that exist (`aws secretsmanager list-secrets`), in a file that somebody
-//! else renews: keystile itself asks no cloud.
+//! An inventory of the secrets that exist (`aws secretsmanager list-secrets`): what one says, and a file with one
+//! that somebody else renews. [`refresh`](super::refresh) asks the cloud itself, where it is asked to.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,26 +12,100 @@ use keystile_manifest::inventory::read_inventory;
 use keystile_policy::inventory::InventoryIndex;
 use keystile_policy::world::{Inventory, InventoryEntry};
 
-use super::cache::Cache;
+use super::SharedSurroundings;
 
 /// What an inventory says, by account, region and name.
+#[derive(Clone, Debug)]
+pub struct Held(Parts);
+
+#[derive(Clone, Debug)]
+enum Parts {
+    /// Of one time, whatever it covers.
+    Whole(Arc<Listed>),
+    /// Each region of its own time; one without a list has not been read since `since`.
+    ByRegion { regions: BTreeMap<String, Option<Arc<Listed>>>, since: Timestamp },
+}
+
+/// What was listed at one time.
 #[derive(Debug)]
-pub struct Held {
+pub struct Listed {
     entries: InventoryIndex,
     read_at: Timestamp,
+}
+
+impl Listed {
+    /// Entries that were listed at `read_at`.
+    #[must_use]
+    pub fn new(entries: impl IntoIterator<Item = InventoryEntry>, read_at: Timestamp) -> Self {
+        Self { entries: entries.into_iter().collect(), read_at }
+    }
 }
 
 impl Held {
     /// Entries that were listed at `read_at`.
     #[must_use]
     pub fn new(entries: Vec<InventoryEntry>, read_at: Timestamp) -> Self {
-        Self { entries: entries.into_iter().collect(), read_at }
+        Self(Parts::Whole(Arc::new(Listed::new(entries, read_at))))
+    }
+
+    /// Nothing yet of any of `regions`, at `since`.
+    #[must_use]
+    pub fn of_regions(regions: impl IntoIterator<Item = String>, since: Timestamp) -> Self {
+        Self(Parts::ByRegion { regions: regions.into_iter().map(|region| (region, None)).collect(), since })
+    }
+
+    /// The same with `listed` in the place of what it had of `region`.
+    #[must_use]
+    pub fn with_region(mut self, region: &str, listed: Listed) -> Self {
+        if let Parts::ByRegion { regions, .. } = &mut self.0 {
+            regions.insert(region.to_owned(), Some(Arc::new(listed)));
+        }
+        self
     }
 
     /// What it says of a secret of a region, in `account` where that is known.
     #[must_use]
     pub fn find(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {
-        self.entries.find(account, region, name, self.read_at)
+        let (listed, since) = match &self.0 {
+            Parts::Whole(listed) => return listed.entries.find(account, region, name, listed.read_at),
+            Parts::ByRegion { regions, since } => (regions.get(region), *since),
+        };
+        match listed {
+            Some(Some(listed)) => listed.entries.find(account, region, name, listed.read_at),
+            Some(None) => {
+                Inventory::Unclear { why: format!("region {region} could not be listed so far"), read_at: since }
+            }
+            // As of a file that has nothing of the region.
+            None => InventoryIndex::default().find(account, region, name, self.oldest()),
+        }
+    }
+
+    /// When the part was read that was read longest ago.
+    fn oldest(&self) -> Timestamp {
+        match &self.0 {
+            Parts::Whole(listed) => listed.read_at,
+            Parts::ByRegion { regions, since } => {
+                let times = regions.values().map(|listed| listed.as_ref().map_or(*since, |listed| listed.read_at));
+                times.min().unwrap_or(*since)
+            }
+        }
+    }
+
+    /// Whether it says the same of every secret as `other`; when that was read does not count.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Parts::Whole(one), Parts::Whole(other)) => one.entries == other.entries,
+            (Parts::ByRegion { regions: one, .. }, Parts::ByRegion { regions: other, .. }) => {
+                let is_same = |(one, other): (&Option<Arc<Listed>>, &Option<Arc<Listed>>)| match (one, other) {
+                    (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.entries == other.entries,
+                    (None, None) => true,
+                    _ => false,
+                };
+                one.keys().eq(other.keys()) && one.values().zip(other.values()).all(is_same)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -70,9 +145,9 @@ impl InventoryFile {
         Ok(Some((entries, read_at)))
     }
 
-    /// Looks every `interval`, for ever; the cache has the last one that could be read. Its age is judged by
+    /// Looks every `interval`, for ever; `surroundings` have the last one that could be read. Its age is judged by
     /// the policy (`inventory.maxAge`), so one that is not renewed any more stops to count by itself.
-    pub async fn watch(mut self, cache: Arc<Cache>, interval: Duration) {
+    pub async fn watch(mut self, surroundings: SharedSurroundings, interval: Duration) {
         let mut is_broken = false;
         loop {
             let looked = tokio::task::spawn_blocking(move || {
@@ -92,7 +167,7 @@ impl InventoryFile {
             match found {
                 Ok(Some((entries, read_at))) => {
                     tracing::info!(entries = entries.len(), %read_at, "the inventory is read");
-                    cache.set_inventory(Held::new(entries, read_at));
+                    surroundings.set_inventory(Held::new(entries, read_at));
                     is_broken = false;
                 }
                 Ok(None) => {}
@@ -113,6 +188,36 @@ mod tests {
     use keystile_policy::World as _;
 
     use super::*;
+    use crate::world::cache::Cache;
+
+    fn entry(region: &str, name: &str) -> InventoryEntry {
+        InventoryEntry {
+            name: name.to_owned(),
+            arn: format!("arn:aws:secretsmanager:{region}:111111111111:secret:{name}-abcdef"),
+            ..InventoryEntry::default()
+        }
+    }
+
+    #[test]
+    fn regions_are_of_their_own_time_and_one_that_was_never_read_is_unclear() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let regions = ["eu-west-1".to_owned(), "eu-north-1".to_owned()];
+        let none = Held::of_regions(regions, at(10));
+        let Inventory::Unclear { why, read_at } = none.find(None, "eu-west-1", "a") else { panic!("{none:?}") };
+        assert_eq!((why.as_str(), read_at), ("region eu-west-1 could not be listed so far", at(10)));
+
+        let one = none.clone().with_region("eu-west-1", Listed::new([entry("eu-west-1", "a")], at(20)));
+        assert!(matches!(one.find(None, "eu-west-1", "a"), Inventory::Entry { read_at, .. } if read_at == at(20)));
+        assert_eq!(one.find(None, "eu-west-1", "b"), Inventory::Absent { read_at: at(20) });
+        assert!(matches!(one.find(None, "eu-north-1", "a"), Inventory::Unclear { read_at, .. } if read_at == at(10)));
+        // Of a region that nobody lists it says what a file says that lacks it.
+        let file = Held::new(vec![entry("eu-west-1", "a")], at(10));
+        assert_eq!(one.find(None, "us-east-1", "a"), file.find(None, "us-east-1", "a"));
+
+        let again = one.clone().with_region("eu-west-1", Listed::new([entry("eu-west-1", "a")], at(30)));
+        let other = one.clone().with_region("eu-west-1", Listed::new([entry("eu-west-1", "b")], at(30)));
+        assert!(one.says_the_same(&again) && !one.says_the_same(&other) && !one.says_the_same(&none));
+    }
 
     #[test]
     fn an_inventory_is_read_when_it_changes_and_a_broken_one_is_told_once() {

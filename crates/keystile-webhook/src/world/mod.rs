@@ -7,22 +7,25 @@ pub mod folder;
 pub mod inventory;
 pub mod overlay;
 mod packed;
+pub mod refresh;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use keystile_policy::{Query, Snapshot, World};
 
+use self::inventory::Held;
 use crate::health::Remarked;
 
 pub use cluster::ClusterWorld;
+pub use folder::FolderWorld;
 pub use overlay::{Answers, Overlay};
 
 /// Where the world comes from.
 #[derive(Debug)]
 pub enum Surroundings {
     /// Manifests, read once.
-    Folder(Box<Snapshot>),
+    Folder(Box<FolderWorld>),
     /// The cluster, watched.
     Cluster(Arc<ClusterWorld>),
 }
@@ -32,8 +35,16 @@ impl Surroundings {
     #[must_use]
     pub fn world(&self) -> &dyn World {
         match self {
-            Self::Folder(snapshot) => &**snapshot,
+            Self::Folder(folder) => &**folder,
             Self::Cluster(cluster) => &**cluster.cache(),
+        }
+    }
+
+    /// Takes an inventory in, in place of the one before.
+    pub fn set_inventory(&self, inventory: Held) {
+        match self {
+            Self::Folder(folder) => folder.set_inventory(inventory),
+            Self::Cluster(cluster) => cluster.cache().set_inventory(inventory),
         }
     }
 
@@ -61,7 +72,7 @@ impl Surroundings {
 
 impl From<Snapshot> for Surroundings {
     fn from(snapshot: Snapshot) -> Self {
-        Self::Folder(Box::new(snapshot))
+        Self::Folder(Box::new(FolderWorld::from(snapshot)))
     }
 }
 

@@ -10,6 +10,10 @@ mod bad_input;
 mod case;
 mod connections;
 mod damaged;
+#[expect(dead_code, unused_imports, reason = "shared with tests/rotate, which uses all of it")]
+#[path = "../../../../tests/rotate/support/mod.rs"]
+mod emulated;
+mod live_state;
 mod load;
 mod policy;
 mod process;

@@ -21,6 +21,11 @@ pub struct Process {
 
 impl Process {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_in(&[], arguments)
+    }
+
+    /// With further variables.
+    pub fn start_in(environment: &[(&str, String)], arguments: &[&str]) -> Self {
         let (files, authority) = (tempfile::tempdir().unwrap(), Authority::new());
         let (chain, key) = authority.issue();
         fs::write(files.path().join("tls.crt"), chain).unwrap();
@@ -29,6 +34,7 @@ impl Process {
             .env_clear()
             .env("KEYSTILE_TLS_CERT", files.path().join("tls.crt"))
             .env("KEYSTILE_TLS_KEY", files.path().join("tls.key"))
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .args(["--listen=127.0.0.1:0", "--log-level=trace"])
             .args(arguments)
             .stderr(Stdio::piped())
@@ -58,6 +64,18 @@ impl Process {
         tokio::time::timeout(PATIENCE, find)
             .await
             .unwrap_or_else(|_| panic!("{message}: {:?}", self.log.lock().unwrap()))
+    }
+
+    /// All that was logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     fn signal(&self, name: &str) {

@@ -45,6 +45,7 @@ fn metrics(page: &mut String) {
     metrics.violated("key-outside-grant", Action::Deny);
     metrics.cache("namespaces", Duration::ZERO, 0);
     metrics.connections.closed("idle");
+    metrics.inventory.expect("eu-west-1");
     let text = metrics.text();
     let mut help = "";
     for line in text.lines() {

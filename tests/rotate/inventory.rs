@@ -258,7 +258,8 @@ fn what_can_t_be_asked_at_all_is_a_usage_error() {
         emulator.environment().into_iter().filter(|(variable, _)| *variable != name).collect()
     };
     let all = emulator.environment();
-    let cases: [(&str, &[(&str, String)], &[&str], &str); 9] = [
+    type Variables<'a> = &'a [(&'a str, String)];
+    let cases: [(&str, Variables<'_>, &[&str], &str); 9] = [
         ("no credentials", &without("AWS_ACCESS_KEY_ID"), &[], "no credentials: none in the environment"),
         ("no region", &without("AWS_REGION"), &[], "no region: set AWS_REGION"),
         // The environment's access key must not stand in for it.

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::record::{SecretRecord, Stage, VersionId};
+use crate::record::{ReplicaState, SecretRecord, Stage, VersionId};
 
 /// A rotation takes minutes; what is pending for longer than this is not going to be finished by itself.
 pub const LONGEST_PENDING: SignedDuration = SignedDuration::from_hours(24);
@@ -35,6 +35,11 @@ pub enum InventoryFinding {
         /// When it was asked for.
         asked: Timestamp,
     },
+    /// A region that should have a copy has none, or an old one. Only descriptions tell.
+    FailedReplica {
+        /// The region.
+        region: String,
+    },
 }
 
 /// What is wrong with `record` at `now`. A secret that is to be deleted has that finding alone: it is neither
@@ -57,6 +62,8 @@ pub fn findings(record: &SecretRecord, now: Timestamp) -> Vec<InventoryFinding> 
     if has_aws_managed_key(record) {
         found.push(InventoryFinding::AwsManagedKey);
     }
+    let failed = record.replicas.iter().filter(|replica| replica.state == Some(ReplicaState::Failed));
+    found.extend(failed.map(|replica| InventoryFinding::FailedReplica { region: replica.region.clone() }));
     found
 }
 
@@ -83,7 +90,7 @@ pub fn has_aws_managed_key(record: &SecretRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::SecretArn;
+    use crate::record::{Replica, SecretArn};
 
     fn at(time: &str) -> Timestamp {
         time.parse().expect(time)
@@ -143,6 +150,19 @@ mod tests {
         ] {
             assert_eq!(findings(&record, now()), expected, "{case}");
         }
+    }
+
+    #[test]
+    fn a_replica_that_failed_is_found_and_one_in_progress_is_not() {
+        let replica = |region: &str, state| Replica { region: region.to_owned(), state, kms_key_id: None };
+        let replicas = vec![
+            replica("a", Some(ReplicaState::InSync)),
+            replica("b", Some(ReplicaState::Failed)),
+            replica("c", Some(ReplicaState::InProgress)),
+            replica("d", None),
+        ];
+        let record = SecretRecord { replicas, ..healthy() };
+        assert_eq!(findings(&record, now()), [InventoryFinding::FailedReplica { region: "b".to_owned() }]);
     }
 
     #[test]

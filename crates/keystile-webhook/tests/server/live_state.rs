@@ -206,3 +206,36 @@ async fn what_was_never_listed_is_not_evaluated() {
     let (_, metrics) = webhook.get("/metrics").await;
     assert!(metrics.contains("keystile_inventory_read_timestamp_seconds{region=\"eu-west-1\"} 0\n"), "{metrics}");
 }
+
+/// What twenty thousand secrets take. The figure is for docs/benchmarks.md; run it with a release build.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures memory, and makes twenty thousand secrets for it"]
+async fn memory_of_an_inventory() {
+    let Some(emulator) = Emulator::start() else { return };
+    let secret = |number: usize| {
+        json!({
+            "name": format!("/prod/team-{}/service-{}/database-{number}", number % 300, number % 7),
+            "value": "a value", "rotationDays": 30, "kmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/secrets-prod",
+            "tags": {"Team": format!("team-{}", number % 300), "Environment": "prod", "ManagedBy": "terraform"},
+        })
+    };
+    for batch in 0..20 {
+        let secrets: Vec<Value> = (0..1_000).map(|number| secret(batch * 1_000 + number)).collect();
+        emulator.ask("POST", "secrets", &json!(secrets));
+    }
+    let files = files();
+    let none = Webhook::start(files.path(), &emulator.environment(), &[]).await;
+    let arguments = ["--inventory-region=us-east-1", "--inventory-interval=1s"];
+    let mut listing = Webhook::start(files.path(), &emulator.environment(), &arguments).await;
+    for looks in [1, 2, 3, 6] {
+        let wanted = format!("keystile_inventory_refreshes_total{{result=\"listed\"}} {looks}");
+        listing.until_metric(|line| line == wanted).await;
+        let (none, listing) = (none.process.resident(), listing.process.resident());
+        println_figure(&format!("{looks} looks: {listing} KiB; without: {none} KiB"));
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the figure is what the test is run for")]
+fn println_figure(text: &str) {
+    println!("{text}");
+}

@@ -111,6 +111,7 @@ fn finding(finding: &InventoryFinding) -> Value {
         InventoryFinding::OverdueRotation { since } => shown["since"] = json!(utc(*since)),
         InventoryFinding::FailingRotation { pending } => shown["pending_version"] = json!(pending),
         InventoryFinding::PendingDeletion { asked } => shown["asked"] = json!(utc(*asked)),
+        InventoryFinding::FailedReplica { region } => shown["region"] = json!(region),
         InventoryFinding::AwsManagedKey => {}
     }
     shown

@@ -43,6 +43,10 @@ pub(super) struct Named {
     pub(super) account: Option<String>,
     /// The name that the provider is asked for.
     pub(super) name: String,
+    /// The other name that an ARN can mean, where it can be read in two ways; the same reference is there under both.
+    pub(super) other_name: Option<String>,
+    /// Whether it is there under its other name.
+    pub(super) is_other: bool,
     pub(super) referrer: Referrer,
 }
 
@@ -181,11 +185,14 @@ impl Referrers {
         match (&resolved.reference.names, &resolved.key) {
             (Names::Key(_), Some(Ok(key))) => {
                 let account = key.arn_account.or_else(|| aws.account()).map(str::to_owned);
-                for name in key.names() {
+                let other = |name: &str| key.names().find(|other| *other != name).map(str::to_owned);
+                for (nth, name) in key.names().enumerate() {
                     let named = Named {
                         region: aws.region.to_string(),
                         account: account.clone(),
                         name: name.to_owned(),
+                        other_name: other(name),
+                        is_other: nth > 0,
                         referrer: referrer.clone(),
                     };
                     self.by_secret.entry((named.region.clone(), named.name.clone())).or_default().push(named);

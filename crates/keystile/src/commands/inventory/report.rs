@@ -151,7 +151,11 @@ impl InventoryReport {
                     && account.is_none_or(|account| region.account().is_none_or(|own| own == account))
                     && is_in_scope(&named.name)
             };
-            unlisted.extend(referrers.named().filter(is_here).filter(|named| !listed.contains(named.name.as_str())));
+            let is_listed = |named: &Named| {
+                let other = named.other_name.as_deref();
+                listed.contains(named.name.as_str()) || other.is_some_and(|name| listed.contains(name))
+            };
+            unlisted.extend(referrers.named().filter(|named| !named.is_other && !is_listed(named)).filter(is_here));
         }
         unlisted
     }
@@ -208,5 +212,6 @@ pub(super) const fn kind(finding: &InventoryFinding) -> &'static str {
         InventoryFinding::FailingRotation { .. } => "failing-rotation",
         InventoryFinding::AwsManagedKey => "aws-managed-key",
         InventoryFinding::PendingDeletion { .. } => "pending-deletion",
+        InventoryFinding::FailedReplica { .. } => "failed-replica",
     }
 }

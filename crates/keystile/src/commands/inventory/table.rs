@@ -266,6 +266,7 @@ fn findings(item: &Item, now: Timestamp) -> String {
             format!("overdue {}", span(now.duration_since(*since)))
         }
         InventoryFinding::FailingRotation { .. } => "rotation fails".to_owned(),
+        InventoryFinding::FailedReplica { region } => format!("no replica in {region}"),
         InventoryFinding::AwsManagedKey => "AWS-managed key".to_owned(),
         InventoryFinding::PendingDeletion { asked } => {
             format!("deletion asked {} ago", span(now.duration_since(*asked)))
@@ -324,6 +325,7 @@ fn summary(report: &InventoryReport) -> String {
         (number("failing-rotation"), "failing rotation", "failing rotations"),
         (number("aws-managed-key"), "AWS-managed key", "AWS-managed keys"),
         (number("pending-deletion"), "pending deletion", "pending deletions"),
+        (number("failed-replica"), "failed replica", "failed replicas"),
         (report.gaps().len() as u64, "thing that could not be read", "things that could not be read"),
     ] {
         if found > 0 {

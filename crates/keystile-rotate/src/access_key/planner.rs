@@ -161,7 +161,9 @@ impl Asked<'_> {
 
     fn user(&self, item: &mut PlanItem, id: &AccessKeyId, account: &str, user: KeyUser) {
         let name = &user.name;
-        if user.status.is_off() {
+        if user.status.is_off() && self.options.revoke_sessions {
+            item.warnings.push("it is off already; what is left is to refuse its temporary credentials".to_owned());
+        } else if user.status.is_off() {
             item.action = Action::Nothing(Outcome::Deactivated);
         } else {
             item.guidance.push(format!("undo: {}", undo(id, name)));
@@ -278,7 +280,7 @@ fn held_by(new: &mut PlanItem, holder: &mut PlanItem) {
 /// Forbids switching off what is in use, unless it is allowed; then it is a warning.
 fn block_if_in_use(item: &mut PlanItem, now: Timestamp) {
     let Some(HeldKey { user: Some(user), allow_active, after, .. }) = &item.access_key else { return };
-    if item.action != Action::Deactivate {
+    if item.action != Action::Deactivate || user.status.is_off() {
         return;
     }
     let mut reasons = Vec::new();

@@ -104,6 +104,10 @@ impl<'r, 'a> KeyRun<'r, 'a> {
                 if self.sessions(iam, user, work)? {
                     return Err(self.off(user, &status));
                 }
+            } else if self.item.action != Action::Deactivate {
+                return Err(
+                    self.end(Outcome::Regressed, "it was off when the plan was made, and is on again; plan again")
+                );
             } else if work == Work::Abort {
                 return Err(self.end(Outcome::FailedLeakActive, "it is active; nothing of ours is half done"));
             } else {
@@ -143,22 +147,41 @@ impl<'r, 'a> KeyRun<'r, 'a> {
         let name = &user.name;
         let keys = match iam.keys_of(name) {
             Ok(keys) => keys,
-            // A user that was renamed has its keys still.
-            Err(error) if error.kind == CallErrorKind::NotFound => {
-                return Err(self.end(Outcome::Stale, &format!("{error}; plan again")));
-            }
+            Err(error) if error.kind == CallErrorKind::NotFound => Vec::new(),
             Err(error) => return self.try_again(&error).map(|()| None),
         };
-        self.tries = 0;
         let Some(key) = keys.iter().find(|key| key.id == self.key.id) else {
-            let why = format!("user {name} has no key {} any more; if nobody deleted it, plan again", self.key.id);
-            return Err(self.end(Outcome::Stale, &why));
+            return self.look_for_missing(iam, name).map(|()| None);
         };
+        self.tries = 0;
         let others = keys.iter().filter(|key| key.id != self.key.id && !key.status.is_off()).count();
-        if !key.status.is_off() && !self.begun && !self.key.allow_active {
+        let is_due = self.item.action == Action::Deactivate && !self.begun;
+        if !key.status.is_off() && is_due && !self.key.allow_active {
             self.drifted(iam, user, others)?;
         }
         Ok(Some(key.status.clone()))
+    }
+
+    /// The user's list lacks the key. It was deleted (a rotation function may do that), or the user was renamed.
+    fn look_for_missing(&mut self, iam: &dyn AccessKeys, name: &str) -> Flow {
+        let id = &self.key.id;
+        match iam.last_used(id) {
+            Ok(found) => {
+                let user = found.user.map_or_else(|| "no user".to_owned(), |user| format!("user {user}"));
+                Err(self.end(Outcome::Stale, &format!("it belongs to {user} now, not to {name}; plan again")))
+            }
+            Err(error) if error.kind == CallErrorKind::NotFound => {
+                let why =
+                    format!("user {name} has no key {id} any more, and IAM knows none of that id: it was deleted");
+                Err(self.end(Outcome::Deactivated, &why))
+            }
+            Err(error) if error.kind == CallErrorKind::Denied => {
+                let why =
+                    format!("user {name} has no key {id} any more; whether it was deleted, IAM does not say: {error}");
+                Err(self.end(Outcome::Unverified, &why))
+            }
+            Err(error) => self.try_again(&error),
+        }
     }
 
     /// Whether something came to need the key since the plan.
@@ -199,14 +222,14 @@ impl<'r, 'a> KeyRun<'r, 'a> {
         self.looks = 0;
         let id = &self.key.id;
         if let Some(request) = self.change(Call::Deactivate, || iam.deactivate(&user.name, id))? {
-            self.proof.push(format!("UpdateAccessKey was accepted at {}{request}", self.run.clock.now()));
+            self.proof.push(format!("UpdateAccessKey was accepted at {}{request}", self.now()));
         }
         Ok(())
     }
 
     /// Refuses temporary credentials, where that is asked for; whether there is nothing more to do.
     fn sessions(&mut self, iam: &dyn AccessKeys, user: &KeyUser, work: Work) -> Flow<bool> {
-        if !self.key.revoke_sessions || work == Work::Abort {
+        if !self.key.revoke_sessions || self.item.action != Action::Deactivate || work == Work::Abort {
             return Ok(true);
         }
         let policy = policy_name(&self.key.id);
@@ -222,7 +245,7 @@ impl<'r, 'a> KeyRun<'r, 'a> {
             }
             return Ok(true);
         }
-        let until = self.run.clock.now().checked_add(MARGIN).unwrap_or(Timestamp::MAX);
+        let until = self.now().checked_add(MARGIN).unwrap_or(Timestamp::MAX);
         match self.change(Call::DenySessions, || iam.deny_sessions(&user.name, &policy, until)) {
             Ok(Some(_)) => {
                 self.proof.push(removal(&policy, &user.name, Some(until)));
@@ -249,8 +272,7 @@ impl<'r, 'a> KeyRun<'r, 'a> {
     fn off(&self, user: &KeyUser, status: &KeyStatus) -> Box<ItemResult> {
         let (id, name) = (&self.key.id, &user.name);
         let status = if *status == KeyStatus::Expired { "expired" } else { "inactive" };
-        let mut proof =
-            vec![format!("ListAccessKeys says at {}: key {id} of user {name} is {status}", self.run.clock.now())];
+        let mut proof = vec![format!("ListAccessKeys says at {}: key {id} of user {name} is {status}", self.now())];
         proof.extend(self.proof.iter().cloned());
         proof.push(format!("undo: {}", undo(id, name)));
         Box::new(ItemResult {
@@ -341,6 +363,12 @@ impl<'r, 'a> KeyRun<'r, 'a> {
         let rest = Duration::try_from(self.deadline.duration_since(now)).unwrap_or_default();
         self.run.clock.sleep(self.patience.next().min(rest));
         Ok(())
+    }
+
+    /// Now, in whole seconds: as people read it, and as IAM's conditions take it.
+    fn now(&self) -> Timestamp {
+        let now = self.run.clock.now();
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
 
     fn stopped(&self) -> Box<ItemResult> {

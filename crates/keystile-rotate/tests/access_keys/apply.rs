@@ -82,7 +82,7 @@ fn each_way_it_goes_has_its_outcome() {
 #[test]
 fn what_changed_since_the_plan_is_left_alone() {
     type Change = fn(&mut World);
-    let changes: [(&str, &str, Change); 4] = [
+    let changes: [(&str, &str, Change); 3] = [
         ("used", "it was used at ", |world| {
             let at = now().checked_sub(SignedDuration::from_mins(5)).unwrap();
             world.users.get_mut("ci").unwrap()[0].last = Some(KeyUse { at, service: None, region: None });
@@ -90,8 +90,7 @@ fn what_changed_since_the_plan_is_left_alone() {
         ("the only one now", "the only active key of ci now", |world| {
             world.users.get_mut("ci").unwrap()[1].status = KeyStatus::Inactive;
         }),
-        ("deleted", "has no key", |world| drop(world.users.get_mut("ci").unwrap().remove(0))),
-        ("renamed", "NoSuchEntity", |world| {
+        ("renamed", "it belongs to user cd now, not to ci", |world| {
             let keys = world.users.remove("ci").unwrap();
             world.users.insert("cd".to_owned(), keys);
         }),
@@ -104,6 +103,45 @@ fn what_changed_since_the_plan_is_left_alone() {
         assert!(result.proof[0].contains(words) && result.proof[0].contains("plan again"), "{name}: {result:?}");
         assert_eq!(iam.writes(), Vec::<&str>::new(), "{name}");
     }
+}
+
+#[test]
+fn a_key_that_is_gone_is_over_when_iam_says_so() {
+    type Change = fn(&mut World);
+    let cases: [(&str, Outcome, Change); 3] = [
+        ("deleted", Outcome::Deactivated, |world| drop(world.users.get_mut("ci").unwrap().remove(0))),
+        ("deleted with its user", Outcome::Deactivated, |world| drop(world.users.remove("ci"))),
+        ("not said", Outcome::Unverified, |world| {
+            world.users.get_mut("ci").unwrap().remove(0);
+            world.denied = vec!["GetAccessKeyLastUsed"];
+        }),
+    ];
+    for (name, outcome, change) in cases {
+        let (iam, plan) = one_of_two();
+        iam.with(change);
+        let result = apply(&plan, &iam);
+        assert_eq!(result.outcome, outcome, "{name}: {result:?}");
+        assert_eq!(iam.writes(), Vec::<&str>::new(), "{name}");
+    }
+}
+
+#[test]
+fn a_key_that_was_off_is_left_alone_and_named_when_it_is_on_again() {
+    let iam = Iam::with_keys(&[1, 2]);
+    iam.with(|world| world.users.get_mut("ci").unwrap()[0].status = KeyStatus::Inactive);
+    let plan = plan_with(&iam, &options());
+    assert_eq!(apply(&plan, &iam).outcome, Outcome::Deactivated);
+    iam.with(|world| world.users.get_mut("ci").unwrap()[0].status = KeyStatus::Active);
+    let result = apply(&plan, &iam);
+    assert_eq!(result.outcome, Outcome::Regressed, "{result:?}");
+    assert_eq!(iam.writes(), Vec::<&str>::new(), "the plan had nothing to do, and nobody confirmed more");
+
+    // Its sessions are something to do.
+    iam.with(|world| world.users.get_mut("ci").unwrap()[0].status = KeyStatus::Inactive);
+    let plan = plan_with(&iam, &KeyOptions { revoke_sessions: true, ..options() });
+    assert_eq!((plan.items[0].action, plan.items[0].blocked.len()), (Action::Deactivate, 0), "{plan:?}");
+    assert_eq!(apply(&plan, &iam).outcome, Outcome::Deactivated);
+    assert_eq!(iam.writes(), ["PutUserPolicy"]);
 }
 
 #[test]

@@ -40,7 +40,8 @@ fn what_is_planned_depends_on_the_key() {
     use Action::{Deactivate, Nothing};
     type Change = fn(&mut super::iam::World, &mut KeyOptions);
     let nothing: Change = |_, _| {};
-    let cases: [(&str, &[u32], Change, Action, Option<Outcome>, &str); 15] = [
+    type Case<'a> = (&'a str, &'a [u32], Change, Action, Option<Outcome>, &'a str);
+    let cases: [Case<'_>; 15] = [
         ("another key works", &[1, 2], nothing, Deactivate, None, "undo: aws iam update-access-key --user-name ci "),
         ("the only one", &[1], nothing, Deactivate, Some(Outcome::Blocked), "the only active key of ci"),
         (

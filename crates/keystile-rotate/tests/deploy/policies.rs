@@ -66,8 +66,8 @@ fn what_the_roles_may_do() {
     let stage = |name| ("secretsmanager:VersionStage", name);
     let via = |service| [("kms:ViaService", service), ("kms:EncryptionContext:SecretARN", SECRET)];
     let manager = via("secretsmanager.eu-west-1.amazonaws.com");
-    type Context<'a> = &'a [(&'a str, &'a str)];
-    let cases: [(&str, &[&str], &str, &str, Context<'_>, bool); 37] = [
+    type Case<'a> = (&'a str, &'a [&'a str], &'a str, &'a str, &'a [(&'a str, &'a str)], bool);
+    let cases: [Case<'_>; 37] = [
         ("list", &PLAN, "ListSecrets", "*", &[], true),
         ("describe", &PLAN, "DescribeSecret", SECRET, &[], true),
         ("describe others", &PLAN, "DescribeSecret", &other, &[], false),

@@ -451,3 +451,35 @@ fn a_pod_logs_in_with_the_token_of_its_service_account() {
     assert!(has(2, &format!("x-vault-token: {given}")) && has(2, "x-vault-request: true"));
     assert!(has(3, "POST /v1/auth/token/revoke-self") && has(3, &format!("x-vault-token: {given}")));
 }
+
+/// The policies that come with keystile are enough, and are not more than enough.
+#[test]
+fn the_policies_for_plan_and_apply_are_enough() {
+    const PLAN: &str = include_str!("../../../deploy/vault/plan.hcl");
+    const APPLY: &str = include_str!("../../../deploy/vault/apply.hcl");
+    let Some((vault, _postgres)) = with_database() else { return };
+    let role = json!({ "db_name": "pg", "username": "app", "rotation_period": 864_000 });
+    vault.ask("POST", "database/static-roles/team-a-app", Some(&role));
+    vault.put("team-a/app", &json!({ "key": LEAKED }));
+    vault.tag("team-a/app", &GENERATE);
+    vault.put("team-b/app", &json!({ "key": LEAKED }));
+    let leaked = vault.ask("GET", "database/static-creds/team-a-app", None)["data"]["password"].clone();
+    let connect = |policy| VaultConnection::open(vault.settings_with(vault.token(policy))).unwrap();
+
+    let planning = connect(PLAN);
+    let (kv, engine) = (VaultKv::new(planning.clone()), VaultDatabase::new(planning));
+    let of_kv = plan(&kv, "secret/team-a/", LEAKED, true);
+    let of_engine = plan(&engine, "database/static-creds/team-a-", leaked.as_str().unwrap(), false);
+    assert_eq!(apply(&kv, &of_kv).outcome, Outcome::Denied);
+    assert_eq!(apply(&engine, &of_engine).outcome, Outcome::Denied);
+
+    let applying = connect(APPLY);
+    let (kv, engine) = (VaultKv::new(applying.clone()), VaultDatabase::new(applying.clone()));
+    let result = apply(&kv, &of_kv);
+    assert_eq!(result.outcome, Outcome::Rotated, "{result:?}");
+    let result = apply(&engine, &of_engine);
+    assert_eq!(result.outcome, Outcome::Rotated, "{result:?}");
+    let foreign = SecretArn("secret/team-b/app".to_owned());
+    let read = kv.read_current(std::slice::from_ref(&foreign)).unwrap().remove(0).1;
+    assert_eq!(read.unwrap_err().kind, CallErrorKind::Denied);
+}

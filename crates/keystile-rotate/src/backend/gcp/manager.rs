@@ -32,7 +32,7 @@ use zeroize::Zeroizing;
 
 use super::client::{Client, json};
 use super::crc32c::crc32c;
-use super::resource::{CLAIM, Claim, LOST_AFTER, Secret, Version, Versions, id, last, number};
+use super::resource::{CLAIM, Claim, LOST_AFTER, NEAREST, Secret, Version, Versions, id, last, number};
 use super::settings::GcpSettings;
 use crate::backend::http::segment;
 use crate::backend::{Accepted, BackendKind, Identity, SecretBackend, VersionedValue, random};
@@ -49,8 +49,6 @@ const ADD: &str = "secrets.addVersion";
 const LEASE: SignedDuration = SignedDuration::from_secs(120);
 /// How long after its claim a run may still send what adds the version: a process that was stopped for longer must not.
 const LATEST: Duration = Duration::from_secs(60);
-/// The nearest time that `nextRotationTime` may have (reference of `Rotation`: 300 seconds), and some for the way.
-const NEAREST: SignedDuration = SignedDuration::from_secs(330);
 /// Time between the calls of a list: a project has 600 reads of metadata a minute (Secret Manager's quotas), which are
 /// everybody's.
 const LIST_PACE: Duration = Duration::from_millis(125);

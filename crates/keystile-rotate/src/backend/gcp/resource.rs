@@ -12,6 +12,8 @@ use crate::token::Token;
 pub(super) const CLAIM: &str = "keystile-rotation-claim";
 /// After this time a rotation that was asked for and brought nothing may be asked for again: what a run calls stuck.
 pub(super) const LOST_AFTER: SignedDuration = SignedDuration::from_hours(6);
+/// The nearest time that `nextRotationTime` may have (reference of `Rotation`: 300 seconds), and some for the way.
+pub(super) const NEAREST: SignedDuration = SignedDuration::from_secs(330);
 /// Labels and annotations whose names begin so stand for tags that begin with `keystile.io/`, which is no name that
 /// they could have.
 const TAG: (&str, &str) = ("keystile-", "keystile.io/");
@@ -200,6 +202,8 @@ impl Secret {
         if let Some(claim) = Claim::of(self).filter(|claim| claim.owner.is_none() && claim.age(now) < LOST_AFTER)
             && record.is_at(&claim.from, &Stage::Current)
         {
+            // Until the message is due, whoever rotates can't have done anything: it counts as just changed.
+            record.last_changed = record.last_changed.max(Some((claim.at + NEAREST).min(now)));
             record.versions.insert(VersionId(claim.token), [Stage::Pending].into());
         }
         record
@@ -280,6 +284,16 @@ mod tests {
             record.version_at(&Stage::Pending).is_some()
         };
         assert!(pending(&claim, 3, 5));
+        let changed = |seconds: i64| {
+            let now = claim.at + SignedDuration::from_secs(seconds);
+            let record = secret(&claim).record(arn(), &versions(&[(3, true)]), now);
+            record.last_changed.map(|changed| now.duration_since(changed).as_secs())
+        };
+        assert_eq!(
+            (changed(60), changed(330), changed(390)),
+            (Some(0), Some(0), Some(60)),
+            "a minute after the message"
+        );
         assert!(!pending(&claim, 3, 6), "lost");
         assert!(!pending(&claim, 4, 0), "the new version is there");
         let owned = Claim { owner: Some("someone".to_owned()), ..claim };

@@ -1,6 +1,8 @@
 //! Whatever can go wrong with a rotation, through the program: its own outcome and the right exit status.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -306,4 +308,33 @@ fn nobody_is_taken_for_consent() {
     }
     assert_eq!(emulator.writes(), [""; 0]);
     assert!(!leak.repository.beside("plan.journal.jsonl").exists());
+}
+
+#[test]
+fn whoever_sits_at_the_terminal_is_asked() {
+    let Some(emulator) = Emulator::start() else { return };
+    let leak = Leak::new("terminal");
+    let plan = planned(&emulator, &leak);
+    for (answer, status, new) in [("no\n", 2, false), ("y\n", 2, false), ("", 2, false), ("yes\n", 0, true)] {
+        // script(1) gives the program a terminal of its own.
+        let program = env!("CARGO_BIN_EXE_keystile");
+        let line = format!("{program} rotate apply {} --wait 30", plan.display());
+        let mut child = Command::new("script")
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .current_dir(leak.repository.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", leak.repository.path())
+            .envs(emulator.environment())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(status), "{answer:?}: {text}");
+        assert!(text.contains("1. /prod/a/db (version ") && text.contains("Type yes to go on"), "{answer:?}: {text}");
+        assert_eq!(emulator.versions("/prod/a/db").len() == 2, new, "{answer:?}");
+    }
 }

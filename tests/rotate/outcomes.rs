@@ -126,10 +126,9 @@ fn cases() -> Vec<Case> {
         Case {
             name: "stale",
             meanwhile: |emulator, name| {
-                let mut value = asked(name);
-                value["SecretString"] = json!("another");
-                value["VersionStages"] = json!(["AWSPENDING"]);
-                assert_eq!(emulator.call("PutSecretValue", &value).0, 200);
+                let version = emulator.labelled(name, "AWSCURRENT").unwrap();
+                let label = json!({ "SecretId": name, "VersionStage": "KEEP", "MoveToVersionId": version.id() });
+                assert_eq!(emulator.call("UpdateSecretVersionStage", &label).0, 200);
             },
             end: ("stale", 1),
             is_new: false,
@@ -138,10 +137,14 @@ fn cases() -> Vec<Case> {
         Case {
             name: "rotated-meanwhile",
             meanwhile: |emulator, name| {
-                assert_eq!(emulator.call("RotateSecret", &asked(name)).0, 200);
-                emulator.settle();
+                let token = "00000000-0000-0000-0000-000000000001";
+                let asked = json!({ "SecretId": name, "ClientRequestToken": token });
+                assert_eq!(emulator.call("RotateSecret", &asked).0, 200);
+                while emulator.labelled(name, "AWSCURRENT").unwrap().id() != token {
+                    std::thread::sleep(std::time::Duration::from_millis(50));
+                }
             },
-            end: ("already-rotated", 0),
+            end: ("rotated-by-other", 0),
             ..CASE
         },
         Case { name: "alternating", make: |secret| secret.mode("alternating"), end: ("login-still-valid", 1), ..CASE },
@@ -153,11 +156,6 @@ fn cases() -> Vec<Case> {
             ..CASE
         },
     ]
-}
-
-/// The body of a call for a secret that makes a version.
-fn asked(name: &str) -> Value {
-    json!({ "SecretId": name, "ClientRequestToken": "00000000-0000-0000-0000-000000000001" })
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod escape;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use keystile_inventory::RotationMeans;
@@ -20,6 +21,8 @@ use super::steps::{Phase, about, ranges, span, utc};
 use super::table::{key_facts, place};
 use super::words::{self, enumerate};
 use crate::consumers::{Consumers, PickUp};
+use crate::leak::Place;
+use crate::outcome::Outcome;
 use crate::plan::Held;
 
 /// So many places of an item are listed; the JSON report has all.
@@ -32,9 +35,12 @@ pub fn markdown(incident: &Incident) -> String {
     head(&mut page, incident);
     exposure(&mut page, incident);
     overview(&mut page, incident);
-    for item in &incident.items {
+    let is_managed = |item: &&ItemReport| item.secret.is_some() || item.access_key.is_some();
+    let (managed, unmanaged): (Vec<_>, Vec<_>) = incident.items.iter().partition(is_managed);
+    for item in managed {
         details(&mut page, item);
     }
+    without_secret(&mut page, &unmanaged);
     timeline(&mut page, incident);
     next_steps(&mut page, incident);
     provenance(&mut page, incident);
@@ -180,15 +186,7 @@ fn details(page: &mut String, item: &ItemReport) {
     table(
         page,
         &["Place", "Authored", "HEAD"],
-        item.places.iter().take(PLACES).map(|at| {
-            let date = at.date.as_deref().map(|date| date.parse().map_or_else(|_| code(date), utc));
-            let head = match at.in_head {
-                Some(true) => "**still there**",
-                Some(false) => "not there",
-                None => "",
-            };
-            vec![code(&place(at)), date.unwrap_or_default(), head.to_owned()]
-        }),
+        item.places.iter().take(PLACES).map(|at| vec![code(&place(at)), authored(at), head_of(at).to_owned()]),
     );
     if item.places.len() > PLACES {
         let _ = writeln!(page, "\n… and {} more places; the JSON report has them.", item.places.len() - PLACES);
@@ -264,6 +262,55 @@ fn consumed(page: &mut String, consumers: &Consumers) {
             commands.iter().map(|line| line.split(|c| c != '`').map(str::len).max().unwrap_or_default()).max();
         let fence = "`".repeat(longest.unwrap_or_default().max(2) + 1);
         let _ = writeln!(page, "\n{fence}sh\n{}\n{fence}", commands.join("\n"));
+    }
+}
+
+/// What no managed secret holds: little more is known of it than where it is.
+fn without_secret(page: &mut String, items: &[&ItemReport]) {
+    if items.is_empty() {
+        return;
+    }
+    let outcome = Outcome::Unmanaged;
+    let _ = writeln!(page, "\n### Unmanaged\n\n{} {}\n", prose(outcome.sentence()), prose(outcome.what_to_do()));
+    table(
+        page,
+        &["Item", "Rule", "Leaked at", "Authored", "HEAD"],
+        items.iter().flat_map(|item| {
+            item.places.iter().take(PLACES).map(|at| {
+                vec![item.number.to_string(), code(&item.rule), code(&place(at)), authored(at), head_of(at).to_owned()]
+            })
+        }),
+    );
+    let left_out: usize = items.iter().map(|item| item.places.len().saturating_sub(PLACES)).sum();
+    if left_out > 0 {
+        let _ = writeln!(page, "\n… and {left_out} more places; the JSON report has them.");
+    }
+    for (title, of) in [
+        ("Why", (|item| item.proof.clone()) as fn(&ItemReport) -> Vec<String>),
+        ("Blocked", |item| item.blocked.iter().map(|block| format!("{}: {}", block.outcome, block.why)).collect()),
+        ("Warnings", |item| item.warnings.clone()),
+        ("By hand", |item| item.guidance.clone()),
+    ] {
+        let mut said: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for item in items {
+            for text in of(item) {
+                said.entry(text).or_default().push(item.number);
+            }
+        }
+        let entries = said.iter().map(|(text, items)| format!("{} ({})", prose(text), about(items)));
+        list(page, title, entries);
+    }
+}
+
+fn authored(at: &Place) -> String {
+    at.date.as_deref().map(|date| date.parse().map_or_else(|_| code(date), utc)).unwrap_or_default()
+}
+
+const fn head_of(at: &Place) -> &'static str {
+    match at.in_head {
+        Some(true) => "**still there**",
+        Some(false) => "not there",
+        None => "",
     }
 }
 

@@ -4,6 +4,8 @@
 //! the deletion of a commit for a cure, find the blast radius, read the audit logs, search the rest of the history,
 //! close the gap, talk about it without blame.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use keystile_inventory::RotationMeans;
 use serde::{Deserialize, Serialize};
@@ -63,8 +65,19 @@ pub(super) fn steps(items: &[ItemReport], carried_out: bool, now: Timestamp) -> 
     if items.is_empty() {
         return Vec::new();
     }
-    let mut steps = Vec::new();
-    let mut add = |phase, done, items: Vec<u32>, text: String| steps.push(NextStep { phase, done, items, text });
+    let mut steps: Vec<NextStep> = Vec::new();
+    let mut known: BTreeMap<(Phase, bool, String), usize> = BTreeMap::new();
+    let mut add = |phase, done, items: Vec<u32>, text: String| {
+        let next = steps.len();
+        let at = *known.entry((phase, done, text.clone())).or_insert(next);
+        match steps.get_mut(at) {
+            Some(same) => {
+                same.items.extend(items);
+                same.items.dedup();
+            }
+            None => steps.push(NextStep { phase, done, items, text }),
+        }
+    };
     for item in items {
         end(item, carried_out, &mut |done, text| add(Phase::End, done, vec![item.number], text));
     }
@@ -93,26 +106,30 @@ pub(super) fn steps(items: &[ItemReport], carried_out: bool, now: Timestamp) -> 
          was there no other way to get at the value?"
             .to_owned(),
     );
+    for text in [
+        "Search the whole history of this repository and of its siblings: keystile scan.",
+        "Make the check required for every pull request, and the hook the default for everyone: keystile init writes both.",
+    ] {
+        add(Phase::Mend, false, Vec::new(), text.to_owned());
+    }
+    let nobodys = |item: &ItemReport| {
+        item.secret.as_ref().is_none_or(|held| held.rotation == RotationMeans::Nobody) && item.access_key.is_none()
+    };
     for (text, which) in [
-        ("Search the whole history of this repository and of its siblings: keystile scan.", Vec::new()),
-        (
-            "Make the check required for every pull request, and the hook the default for everyone: keystile init writes both.",
-            Vec::new(),
-        ),
         (
             "Rotate what hangs together with it: the superuser or master secret, other users of the same target, the same \
              value elsewhere.",
             numbers(items, |item| item.secret.is_some()),
         ),
+        ("Put what nobody rotates into a secret manager, with a rotation.", numbers(items, nobodys)),
         (
-            "Put what nobody manages into a secret manager, with a rotation.",
-            numbers(items, |item| item.secret.as_ref().is_none_or(|held| held.rotation == RotationMeans::Nobody)),
+            "Give what used the access key a role instead: its credentials expire by themselves.",
+            numbers(items, |item| item.access_key.is_some()),
         ),
     ] {
-        if which.is_empty() && text.starts_with("Put ") {
-            continue;
+        if !which.is_empty() {
+            add(Phase::Mend, false, or_all(which, items), text.to_owned());
         }
-        add(Phase::Mend, false, or_all(which, items), text.to_owned());
     }
     for text in [
         "Hold a post-mortem without blame: which gap of the process let it happen, not who.",
@@ -126,7 +143,9 @@ pub(super) fn steps(items: &[ItemReport], carried_out: bool, now: Timestamp) -> 
 
 /// What ends the leak of one item.
 fn end(item: &ItemReport, carried_out: bool, add: &mut dyn FnMut(bool, String)) {
-    let name = item.name();
+    // Where several are unmanaged, what is the same for all of them is said once.
+    let is_unmanaged = item.secret.is_none() && item.access_key.is_none();
+    let name = if is_unmanaged { "unmanaged".to_owned() } else { item.name() };
     match item.status.outcome {
         Some(Outcome::AlreadyRotated) => {
             add(true, format!("Rotate {name}: it was rotated before."));
@@ -188,7 +207,8 @@ fn audit(item: &ItemReport, now: Timestamp) -> String {
         return format!("Read CloudTrail of every region for calls with {} {window}.", item.name());
     }
     let Some(held) = &item.secret else {
-        return format!("Read the issuer's audit log for uses of the value {window}.");
+        return "Read the issuer's audit log for uses of the value since it was written down; the items have the dates."
+            .to_owned();
     };
     let manager = match held.backend {
         BackendKind::AwsSecretsManager => "CloudTrail (GetSecretValue, BatchGetSecretValue)",

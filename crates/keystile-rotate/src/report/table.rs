@@ -4,11 +4,13 @@
 //! In the style of a scan's report: labels in a column of their own, colours only where asked for, every text that
 //! is not ours made printable.
 
+use std::collections::BTreeMap;
+
 use keystile_inventory::RotationMeans;
 use keystile_scan::text::{columns, printable};
 
 use super::consumers;
-use super::exposure::{Weight, alternates, ended, stages};
+use super::exposure::{Exposure, Weight, alternates, ended, stages};
 use super::incident::{Incident, ItemReport, KeyReport, Stand};
 use super::steps::{Phase, about, span, utc};
 use super::words::{self, enumerate};
@@ -18,6 +20,8 @@ use crate::plan::Held;
 
 /// So many places of an item are listed without `verbose`.
 const PLACES: usize = 5;
+/// So many items with their details, things that are open, and steps.
+const DETAILS: usize = 50;
 /// So many consumers that do not take the new value by themselves.
 const CONSUMERS: usize = 10;
 /// Columns before the text of a line with a label.
@@ -42,8 +46,19 @@ pub fn table(incident: &Incident, options: TableOptions) -> String {
     let mut page = Page { text: String::new(), options, style: Style { on: options.color } };
     page.exposure(incident);
     page.overview(incident);
-    for item in &incident.items {
-        page.item(incident, item);
+    let mut stays: BTreeMap<u32, Vec<&Exposure>> = BTreeMap::new();
+    for one in incident.exposure.iter().filter(|one| one.weight == Weight::Remains) {
+        for item in &one.items {
+            stays.entry(*item).or_default().push(one);
+        }
+    }
+    let shown = if options.verbose { usize::MAX } else { DETAILS };
+    for item in incident.items.iter().take(shown) {
+        page.item(item, stays.get(&item.number).map_or(&[], Vec::as_slice));
+    }
+    if incident.items.len() > shown {
+        let more = incident.items.len() - shown;
+        page.line(&format!("… details of {more} more items (--verbose lists all, and the other formats do)\n"));
     }
     page.end(incident);
     page.text
@@ -68,7 +83,9 @@ impl Page {
         for line in wrap(&format!("{}.", incident.verdict), room) {
             self.line(&format!("{}{color}{line}{}", style.bold(), style.reset()));
         }
-        for one in &incident.exposure {
+        let open = incident.exposure.iter().filter(|one| one.weight != Weight::Remains).count();
+        let limit = if self.options.verbose { usize::MAX } else { DETAILS };
+        for one in incident.exposure.iter().filter(|one| one.weight != Weight::Remains).take(limit) {
             let (label, color) = match one.weight {
                 Weight::Open => ("still open", style.red()),
                 Weight::Unknown => ("not known", style.yellow()),
@@ -76,6 +93,9 @@ impl Page {
                 Weight::Remains => continue,
             };
             self.labelled(label, color, &format!("{}: {}", about(&one.items), one.text));
+        }
+        if open > limit {
+            self.entry("", &format!("… {} more (--verbose lists all)", open - limit));
         }
         self.text.push('\n');
     }
@@ -99,8 +119,8 @@ impl Page {
             .collect();
         let wide = |text: &str| text.chars().map(columns).sum::<usize>();
         let widest = |column: usize| rows.iter().map(|row| wide(&row[column])).max().unwrap_or_default();
-        let fixed = widest(0) + 2 + widest(1) + 2 + 2;
-        let [mut names, mut places] = [widest(2), widest(3)];
+        let [number, first, mut names, mut places] = [0, 1, 2, 3].map(widest);
+        let fixed = number + 2 + first + 2 + 2;
         if let Some(width) = self.options.width {
             // Each gets what it needs, or half of what is there and what the other one leaves.
             let room = width.saturating_sub(fixed + 2).max(LEAST);
@@ -117,7 +137,6 @@ impl Page {
         }
         for (item, row) in incident.items.iter().zip(&rows) {
             let style = self.style;
-            let (number, first) = (widest(0), widest(1));
             let line = format!(
                 "  {:>number$}  {}{}{}  {}  {}",
                 row[0],
@@ -132,7 +151,7 @@ impl Page {
         self.text.push('\n');
     }
 
-    fn item(&mut self, incident: &Incident, item: &ItemReport) {
+    fn item(&mut self, item: &ItemReport, stays: &[&Exposure]) {
         let style = self.style;
         let (bold, dim, reset) = (style.bold(), style.dim(), style.reset());
         let color = style.of(item.status.stand, item.status.outcome.is_none());
@@ -171,9 +190,7 @@ impl Page {
         if let (Some(from), Some(until)) = (item.times.committed, ended(item)) {
             self.entry("exposed", &format!("{}, from the commit on", span(from, until)));
         }
-        for one in
-            incident.exposure.iter().filter(|one| one.items.contains(&item.number) && one.weight == Weight::Remains)
-        {
+        for one in stays {
             let since = one.since.filter(|_| one.kind == super::ExposureKind::LoginEnded);
             let since = since.map(|at| format!(" (since {} at the latest)", utc(at))).unwrap_or_default();
             self.entry("stays", &format!("{}{since}", one.text));
@@ -288,11 +305,19 @@ impl Page {
         let style = self.style;
         for phase in Phase::ALL {
             let steps = incident.next_steps.iter().filter(|step| step.phase == phase && !step.done);
-            let shown = self.options.verbose || phase == Phase::End;
-            for step in steps.filter(|_| shown) {
+            let limit = match phase {
+                _ if self.options.verbose => usize::MAX,
+                Phase::End => DETAILS,
+                _ => continue,
+            };
+            let left_out = steps.clone().count().saturating_sub(limit);
+            for step in steps.take(limit) {
                 let about = about(&step.items);
                 let about = if about.is_empty() { String::new() } else { format!(" ({about})") };
                 self.entry(&phase.title().to_lowercase(), &format!("{}{about}", step.text));
+            }
+            if left_out > 0 {
+                self.entry("", &format!("… {left_out} more (--verbose lists all)"));
             }
         }
         for limit in &incident.limits {

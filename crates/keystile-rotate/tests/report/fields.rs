@@ -16,9 +16,12 @@ use serde_json::Value;
 
 use crate::fixture::{Lines, evening, held, incident, item};
 
-/// Objects, what they are, and their fields with their meaning. `NAME[]` is one of a list.
+/// A field and its meaning.
+type Field = (&'static str, &'static str);
+
+/// Objects, what they are, and their fields. `NAME[]` is one of a list.
 #[rustfmt::skip]
-const OBJECTS: &[(&str, &str, &[(&str, &str)])] = &[
+const OBJECTS: &[(&str, &str, &[Field])] = &[
     ("", "The whole document.", &[
         ("format", "`keystile.dev/rotation-report/v1`. A field that changes its meaning or goes away makes it `v2`; new fields do not."),
         ("keystile", "Version of the keystile that made the report."),

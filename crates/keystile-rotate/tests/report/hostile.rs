@@ -226,6 +226,21 @@ fn other_managers_are_told_in_their_own_words() {
 }
 
 #[test]
+fn long_lists_are_cut_on_a_terminal_and_say_so() {
+    let items = (1..=60).map(|number| crate::fixture::item(number, None, Action::Nothing(Outcome::Unmanaged)));
+    let report = incident(&crate::fixture::plan(items.collect()), None);
+    let text = table(&report, TableOptions::default());
+    assert_eq!(text.matches("still open").count(), 1, "what is so for all is said once: {text}");
+    assert!(text.contains("still open   items 1–60: what the rule"), "{text}");
+    assert!(text.contains("\n… details of 10 more items (--verbose lists all, and the other formats do)\n"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("  unmanaged  (unmanaged)")).count(), 60, "{text}");
+    let verbose = table(&report, TableOptions { verbose: true, ..TableOptions::default() });
+    assert!(!verbose.contains("… details"), "{verbose}");
+    assert_eq!(verbose.matches("\n  what to do   ").count(), 60);
+    assert_eq!(markdown(&report).matches("| `password-in-url` | `aaaaaaaaaaaa:config/app.env:3` | 2026").count(), 60);
+}
+
+#[test]
 fn what_is_typed_next() {
     let plan = evening();
     assert_eq!(incident(&plan, None).next_command.as_deref(), Some("keystile rotate apply plan.json"));

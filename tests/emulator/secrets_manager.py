@@ -45,6 +45,12 @@ MODES = {
 }
 
 # Every read and write of moto's state happens under this lock: moto itself has none.
+# Functions with files of their own: the file, and what of it is called.
+MORE_FUNCTIONS = {
+    "keystile-iam-access-key": ("access_key_function", "access_key"),
+    "keystile-postgres-alternating-users": ("rotation_function", "alternating_users"),
+    "keystile-postgres-single-user": ("rotation_function", "single_user"),
+}
 LOCK = threading.RLock()
 
 
@@ -517,14 +523,14 @@ class SecretsManager:
     def function_of(self, arn):
         """The function that a Lambda ARN names, if the launcher has it."""
         name = arn.split(":function:", 1)[-1].split(":", 1)[0]
-        if name.startswith("keystile-postgres-") and name not in self.functions:
-            path = Path(__file__).with_name("rotation_function.py")
+        if name in MORE_FUNCTIONS and name not in self.functions:
+            module_name, function = MORE_FUNCTIONS[name]
+            path = Path(__file__).with_name(f"{module_name}.py")
             if path.exists():
-                spec = imports.spec_from_file_location("rotation_function", path)
+                spec = imports.spec_from_file_location(module_name, path)
                 module = imports.module_from_spec(spec)
                 spec.loader.exec_module(module)
-                self.functions["keystile-postgres-single-user"] = module.single_user
-                self.functions["keystile-postgres-alternating-users"] = module.alternating_users
+                self.functions[name] = getattr(module, function)
         return self.functions.get(name)
 
     def client(self, region):

@@ -15,10 +15,16 @@ use jiff::Timestamp;
 use keystile_inventory::aws::AwsOptions;
 use keystile_rotate::access_key::aws::AwsAccessKeys;
 use keystile_rotate::access_key::{AccessKeyId, KeyOptions, plan_access_keys};
+use keystile_rotate::backend::aws::AwsSecretsManager;
 use keystile_rotate::clock::Clock;
+use keystile_rotate::guard::Guards;
+use keystile_rotate::index::IndexKey;
 use keystile_rotate::journal::{Event, Journal, JournalError, JournalWriter, Sink};
+use keystile_rotate::plan::Source;
 use keystile_rotate::run::{Connected, Limits, Run};
-use keystile_rotate::{Leak, RotationPlan};
+use keystile_rotate::search::{Pace, Scope, search};
+use keystile_rotate::{Leak, RotationPlan, SecretBackend, planner};
+use keystile_scan::SecretBytes;
 use serde_json::{Value, json};
 
 use super::iam::{OURS, THEIRS, id};
@@ -75,12 +81,17 @@ impl Users<'_> {
     /// A new user with so many keys: their ids.
     fn user(&self, name: &str, keys: usize) -> Vec<AccessKeyId> {
         self.call(&format!("Action=CreateUser&UserName={name}"));
-        let new = || {
-            let answer = self.call(&format!("Action=CreateAccessKey&UserName={name}"));
-            let id = answer.split_once("<AccessKeyId>").unwrap().1.split_once('<').unwrap().0.to_owned();
-            AccessKeyId::parse(id.as_bytes()).unwrap()
+        (0..keys).map(|_| self.key(name).0).collect()
+    }
+
+    /// A new key of a user: its id and its secret half.
+    fn key(&self, user: &str) -> (AccessKeyId, String) {
+        let answer = self.call(&format!("Action=CreateAccessKey&UserName={user}"));
+        let text = |name: &str| {
+            let value = answer.split_once(&format!("<{name}>")).unwrap().1;
+            value.split_once('<').unwrap().0.to_owned()
         };
-        (0..keys).map(|_| new()).collect()
+        (AccessKeyId::parse(text("AccessKeyId").as_bytes()).unwrap(), text("SecretAccessKey"))
     }
 
     /// The statuses of a user's keys.
@@ -108,12 +119,14 @@ struct Work<'a> {
     allow_active: bool,
     revoke_sessions: bool,
     dies_after: Option<usize>,
+    /// The secret half, and the prefix of secrets that may hold it.
+    held: Option<(&'a str, &'a str)>,
 }
 
 impl<'a> Work<'a> {
     fn new(emulator: &'a Emulator, folder: &'a Path, keys: &[AccessKeyId]) -> Self {
         let keys = keys.to_vec();
-        Self { emulator, folder, keys, allow_active: false, revoke_sessions: false, dies_after: None }
+        Self { emulator, folder, keys, allow_active: false, revoke_sessions: false, dies_after: None, held: None }
     }
 
     /// What it says; `None` if it was killed. The plan that it made is used again.
@@ -125,6 +138,7 @@ impl<'a> Work<'a> {
             "allow_active": self.allow_active,
             "revoke_sessions": self.revoke_sessions,
             "dies_after": self.dies_after,
+            "held": self.held,
         });
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "emulator::the_process_that_plans_and_applies", "--ignored", "--nocapture"])
@@ -133,7 +147,10 @@ impl<'a> Work<'a> {
             .output()
             .unwrap();
         let shown = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(!shown.contains(fake::MARK), "{name}: a secret half is shown");
+        let half = self.held.map_or(fake::MARK, |(half, _)| half);
+        let kept = std::fs::read_to_string(self.folder.join(format!("{name}.journal"))).unwrap_or_default()
+            + &std::fs::read_to_string(self.folder.join(format!("{name}.plan"))).unwrap();
+        assert!(!shown.contains(half) && !kept.contains(half), "{name}: a secret half is shown");
         let said = shown.lines().find_map(|line| line.strip_prefix("said: "));
         assert_eq!(said.is_some(), self.dies_after.is_none(), "{name}: {shown}");
         said.map(|said| serde_json::from_str(said).unwrap())
@@ -250,6 +267,54 @@ fn a_process_that_is_killed_after_any_line_is_resumed() {
     }
 }
 
+#[test]
+fn a_key_that_a_managed_secret_holds_is_rotated_then_switched_off() {
+    let Some(emulator) = Emulator::start() else { return };
+    let (folder, users) = (tempfile::tempdir().unwrap(), Users(&emulator));
+    users.user("ci", 0);
+    let (leaked, half) = users.key("ci");
+    let value = json!({ "userName": "ci", "accessKeyId": leaked, "secretAccessKey": half });
+    let secret = emulator.secret("/prod/ci", &value.to_string()).with("function", json!("keystile-iam-access-key"));
+    let secret = secret.tag("keystile.io/rotate", "allow").create();
+    let keys = [leaked.clone()];
+    let work = || Work { held: Some((&half, "/prod/")), ..Work::new(&emulator, folder.path(), &keys) };
+
+    // After the intent to rotate, its answer; the intent to switch off, its answer; and after the key's end.
+    for dies_after in [2, 3, 4, 5, 4] {
+        Work { dies_after: Some(dies_after), ..work() }.run("managed");
+    }
+    let said = work().run("managed").unwrap();
+    assert_eq!(said["outcomes"], json!(["rotated", "rotated", "deactivated"]), "{said}");
+    let statuses = users.statuses("ci");
+    assert_eq!(statuses.len(), 2, "the rotation was carried out once: {statuses:?}");
+    assert_eq!(statuses[leaked.as_str()], "Inactive");
+    let current = emulator.labelled("/prod/ci", "AWSCURRENT").unwrap();
+    assert_ne!(current.id(), secret.version);
+    let current: Value = serde_json::from_str(current.value().unwrap()).unwrap();
+    let new = AccessKeyId::parse(current["accessKeyId"].as_str().unwrap().as_bytes()).unwrap();
+    assert_eq!(statuses[new.as_str()], "Active");
+    assert!(users.works(&new) && !users.works(&leaked));
+    assert_eq!(emulator.count("RotateSecret"), 1);
+    assert_eq!(emulator.count("UpdateAccessKey"), 1);
+}
+
+#[test]
+fn a_key_whose_rotation_fails_goes_on_working() {
+    let Some(emulator) = Emulator::start() else { return };
+    let (folder, users) = (tempfile::tempdir().unwrap(), Users(&emulator));
+    users.user("ci", 0);
+    let (leaked, half) = users.key("ci");
+    let value = json!({ "userName": "ci", "accessKeyId": leaked, "secretAccessKey": half });
+    let secret = emulator.secret("/prod/ci", &value.to_string()).with("function", json!("keystile-iam-access-key"));
+    secret.tag("keystile.io/rotate", "allow").mode("abandon").create();
+    let keys = [leaked.clone()];
+    let said = Work { held: Some((&half, "/prod/")), ..Work::new(&emulator, folder.path(), &keys) }.run("failed");
+    let said = said.unwrap();
+    assert_eq!(said["outcomes"][0], "failed-leak-active", "{said}");
+    assert_eq!(said["outcomes"][2], "not-started", "{said}");
+    assert!(users.works(&leaked), "what uses it has no other");
+}
+
 /// A journal after whose line number `dies_after` the process is gone.
 struct Mortal {
     journal: JournalWriter,
@@ -282,12 +347,20 @@ fn the_process_that_plans_and_applies() {
     };
     let aws = AwsOptions { attempt_timeout: Some(Duration::from_secs(5)), ..AwsOptions::default() };
     let iam = AwsAccessKeys::open(&aws).unwrap();
+    let held: Option<(String, String)> = serde_json::from_value(work["held"].clone()).unwrap();
+    let manager = held.as_ref().map(|_| AwsSecretsManager::open(&aws).unwrap());
     let plan: RotationPlan = match std::fs::read(path("plan")) {
         Ok(json) => serde_json::from_slice(&json).unwrap(),
         Err(_) => {
             let keys: Vec<AccessKeyId> = serde_json::from_value(work["keys"].clone()).unwrap();
-            let leaks: Vec<Leak> = vec![leaked(&keys[0], 1), secret_half(2)];
-            let mut plan = plan(leaks.iter().map(unmanaged).collect(), &[], &[], &options);
+            let mut leaks: Vec<Leak> = vec![leaked(&keys[0], 1), secret_half(2)];
+            let mut plan = match (&manager, &held) {
+                (Some(manager), Some((half, prefix))) => {
+                    leaks[1].value = SecretBytes::new(half.as_bytes());
+                    managed(manager, prefix, &leaks)
+                }
+                _ => plan(leaks.iter().map(unmanaged).collect(), &[], &[], &options),
+            };
             plan_access_keys(&mut plan, &leaks, &[&iam], &options, Timestamp::now());
             std::fs::write(path("plan"), serde_json::to_vec(&plan).unwrap()).unwrap();
             plan
@@ -296,16 +369,33 @@ fn the_process_that_plans_and_applies() {
     let history = Journal::read(&path("journal")).unwrap().history();
     let journal = JournalWriter::open(&path("journal"), "run").unwrap();
     let mut journal = Mortal { journal, lines: 0, dies_after: work["dies_after"].as_u64() };
-    let manager = fake::Fake::new(fake::Function::Works, &[]);
-    let managers = [Connected { identity: fake::identity(), backend: &manager, access_keys: Some(&iam) }];
+    let fake = fake::Fake::new(fake::Function::Works, &[]);
+    let backend: &dyn SecretBackend = manager.as_ref().map_or(&fake, |manager| manager);
+    let identity = manager.as_ref().map_or_else(fake::identity, |manager| manager.identity().unwrap());
+    let managers = [Connected { identity, backend, access_keys: Some(&iam) }];
     let limits = Limits { wait: Duration::from_secs(20), pace: Duration::from_millis(10), ..Limits::default() };
     let stop = AtomicBool::new(false);
-    let report = Run::new(&managers, &Real, limits, &history, &stop, &mut journal).apply(&plan, &[1]).unwrap();
-    let result = &report.results[0];
-    let item = &plan.items[0];
+    // The two halves of a pair are two items of one key, unless a managed secret holds it.
+    let chosen: &[u32] = if held.is_some() { &[1, 2, 3] } else { &[1] };
+    let report = Run::new(&managers, &Real, limits, &history, &stop, &mut journal).apply(&plan, chosen).unwrap();
+    let (result, item) = (report.results.last().unwrap(), &plan.items[chosen.len() - 1]);
     let said = json!({
+        "outcomes": report.results.iter().map(|result| result.outcome).collect::<Vec<_>>(),
         "outcome": result.outcome, "proof": result.proof, "warnings": item.warnings, "guidance": item.guidance,
     });
     // A line of its own, whatever the test harness has written before.
     std::io::stdout().write_all(format!("\nsaid: {said}\n").as_bytes()).unwrap();
+}
+
+/// The plan for what secrets of this prefix hold.
+fn managed(manager: &AwsSecretsManager, prefix: &str, leaks: &[Leak]) -> RotationPlan {
+    let scope = Scope { prefixes: vec![prefix.to_owned()], names: Vec::new(), all_versions: false, pace: Pace(1000.0) };
+    let search = search(manager, &scope, IndexKey::new([7; 32]), &Real, &mut |_| {}).unwrap();
+    let guards = Guards {
+        accounts: vec![OURS.to_owned()],
+        prefixes: vec![prefix.to_owned()],
+        needs_tag: true,
+        ..Guards::default()
+    };
+    planner::plan(leaks, &Source::default(), &[search], &guards, Timestamp::now())
 }

@@ -90,3 +90,38 @@ fn a_snapshot_keeps_what_rules_look_at_and_no_value() {
         assert!(run.stderr.contains(said) && run.stderr.contains("kubectl get -A -o json"), "{input}: {}", run.stderr);
     }
 }
+
+#[test]
+fn a_snapshot_for_consumers_keeps_who_uses_which_secret_and_no_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let value = ["a", "plain", "value"].join("-");
+    let owner = serde_json::json!([{"apiVersion": "external-secrets.io/v1", "kind": "ClusterExternalSecret", "name": "c", "uid": "u", "controller": true}]);
+    let input = serde_json::json!({
+        "apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "a"}, "data": {"p": value}},
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "a"}, "data": {"p": value}},
+            {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
+             "metadata": {"name": "s", "namespace": "a", "annotations": {"x": value}, "ownerReferences": owner}, "spec": {}},
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "a"},
+             "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "i", "args": [value], "env": [
+                {"name": "A", "value": value},
+                {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "p"}}},
+             ]}]}}}},
+        ],
+    });
+    let kinds = |arguments: &[&str]| {
+        let run = keystile_with_input(folder.path(), arguments, input.to_string().as_bytes()).expect(0);
+        assert!(!run.text().contains(&value), "{}", run.text());
+        let items = run.json()["items"].as_array().unwrap().clone();
+        let kinds: Vec<String> = items.iter().map(|item| item["kind"].as_str().unwrap().to_owned()).collect();
+        (kinds, items)
+    };
+    assert_eq!(kinds(&["policy", "snapshot"]).0, ["ExternalSecret"]);
+    let (kinds, items) = kinds(&["policy", "snapshot", "--consumers"]);
+    assert_eq!(kinds, ["Deployment", "ExternalSecret"]);
+    assert_eq!(
+        items[0]["spec"]["template"]["spec"]["containers"][0]["env"],
+        serde_json::json!([{}, {"valueFrom": {"secretKeyRef": {"name": "s", "key": "p"}}}])
+    );
+    assert_eq!(items[1]["metadata"]["ownerReferences"][0]["name"], "c");
+}

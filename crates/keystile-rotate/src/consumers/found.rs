@@ -79,6 +79,9 @@ impl fmt::Display for ObjectName {
 pub struct Consumer {
     /// Which.
     pub object: ObjectName,
+    /// The file that it stands in, where it comes from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Who makes it: a ClusterExternalSecret, a controller of pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_by: Option<ObjectName>,
@@ -214,6 +217,9 @@ impl fmt::Display for Because {
 pub struct Writer {
     /// Which.
     pub object: ObjectName,
+    /// The file that it stands in, where it comes from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Where in it.
     pub place: String,
     /// What it does.
@@ -238,6 +244,9 @@ pub enum Writes {
 pub struct Undecided {
     /// Which.
     pub object: ObjectName,
+    /// The file that it stands in, where it comes from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Where in it.
     pub place: String,
     /// Why it can't be told, as a clause.

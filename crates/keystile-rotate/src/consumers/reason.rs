@@ -39,13 +39,11 @@ pub enum Reason {
     TargetMerged,
     /// It writes another kind of object than a Secret; who reads that is not looked at.
     TargetGeneric,
-    /// The store is not there.
-    StoreMissing,
     /// The store does not let its namespace in.
     StoreRefuses,
     /// Its store is left to another controller than the usual one.
     StoreOtherController,
-    /// The store names no account: it is taken to be the secret's.
+    /// Which account or server is meant is not said in a way that can be compared: it is taken to be the secret's.
     AccountAssumed,
     /// It is being deleted, and not looked after any more.
     BeingDeleted,
@@ -108,7 +106,7 @@ pub enum Effect {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 38] = [
         Self::VersionPinned,
         Self::StagePrevious,
         Self::StagePending,
@@ -122,7 +120,6 @@ impl Reason {
         Self::TargetNotWritten,
         Self::TargetMerged,
         Self::TargetGeneric,
-        Self::StoreMissing,
         Self::StoreRefuses,
         Self::StoreOtherController,
         Self::AccountAssumed,
@@ -163,15 +160,16 @@ impl Reason {
             | Self::OnChange
             | Self::WindowsClosed
             | Self::TargetImmutable
-            | Self::StoreMissing
             | Self::StoreRefuses
             | Self::BeingDeleted
             | Self::SyncFailing
-            | Self::RotationPollOff
-            | Self::RotationPollUnknown
             | Self::SourceStale
             | Self::RunsOnce => Effect::Never,
-            Self::AgentInitOnly | Self::Environment | Self::SubPath => Effect::AtStart,
+            Self::RotationPollOff
+            | Self::RotationPollUnknown
+            | Self::AgentInitOnly
+            | Self::Environment
+            | Self::SubPath => Effect::AtStart,
             Self::MayCache | Self::AgentFile => Effect::Cached,
             Self::WindowsDelay
             | Self::TargetNotWritten
@@ -215,10 +213,10 @@ impl Reason {
                 "it reads a label that the leaked version has and a rotation does not move; move the label"
             }
             Self::IntervalZero => {
-                "it read once and never again (refreshInterval 0), and force-sync does not help; delete the Secret, which is then made anew, or set an interval"
+                "it read once and never again (refreshInterval 0), and force-sync does not help; a Secret that it owns is made anew when it is deleted"
             }
             Self::CreatedOnce => {
-                "it read once and never again (refreshPolicy CreatedOnce), and force-sync does not help; delete the Secret, which is then made anew"
+                "it read once and never again (refreshPolicy CreatedOnce), and force-sync does not help; a Secret that it owns is made anew when it is deleted"
             }
             Self::OnChange => {
                 "it reads only when it is changed itself (refreshPolicy OnChange); force-sync is such a change"
@@ -226,19 +224,20 @@ impl Reason {
             Self::WindowsClosed => "its sync windows never let a periodic reading through; force-sync passes them",
             Self::WindowsDelay => "its sync windows put readings off; force-sync passes them",
             Self::TargetImmutable => {
-                "the Secret is immutable, so it is never written again; delete it, and it is made anew"
+                "the Secret is immutable, so it is not written again; one that it owns is made anew when it is deleted"
             }
             Self::TargetNotWritten => "it writes no Secret (creationPolicy None)",
             Self::TargetMerged => {
                 "it writes into a Secret that somebody else makes (creationPolicy Merge or CreateOrMerge); whoever that is may write the old value again"
             }
             Self::TargetGeneric => "it writes another kind of object than a Secret; look for who reads that",
-            Self::StoreMissing => "its store is not there, so nothing is read any more; the Secret keeps what it has",
             Self::StoreRefuses => "its store does not let this namespace in; the Secret keeps what it has",
             Self::StoreOtherController => {
                 "its store is left to another controller (spec.controller); whether that runs is not known"
             }
-            Self::AccountAssumed => "the store does not say its account; it is taken to be the secret's",
+            Self::AccountAssumed => {
+                "which account or server this means can't be told from what is written; it is taken to be the secret's"
+            }
             Self::BeingDeleted => {
                 "it is being deleted and not read any more; the Secret keeps what it has until it goes too"
             }

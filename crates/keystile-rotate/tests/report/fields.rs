@@ -164,6 +164,7 @@ const OBJECTS: &[(&str, &str, &[Field])] = &[
     ]),
     ("items[].consumers.consumers[]", "An object that gets the leaked part. Objects are named by `namespace`, `kind` and `name`.", &[
         ("object", "Which."),
+        ("file", "The file and line that it stands in, where it comes from one."),
         ("made_by", "Who makes it."),
         ("uses", "Each place where it asks for the value."),
         ("makes", "The Secrets that it makes out of it."),
@@ -186,12 +187,14 @@ const OBJECTS: &[(&str, &str, &[Field])] = &[
     ]),
     ("items[].consumers.writers[]", "An object that writes.", &[
         ("object", "Which."),
+        ("file", "The file and line that it stands in, where it comes from one."),
         ("place", "Where in it."),
         ("effect", "`back`: it may bring the leaked value back; `elsewhere`: it copies the value to another place."),
         ("why", "A sentence."),
     ]),
     ("items[].consumers.undecided[]", "What may be a consumer.", &[
         ("object", "Which."),
+        ("file", "The file and line that it stands in, where it comes from one."),
         ("place", "Where in it."),
         ("why", "Why it can't be told."),
     ]),
@@ -294,7 +297,10 @@ fn everything() -> RotationPlan {
     let consumers = plan.items[0].consumers.as_mut().expect("it has some");
     let object = ObjectName { namespace: "shop".to_owned(), kind: "Thing".to_owned(), name: "x".to_owned() };
     consumers.consumers[0].made_by = Some(object.clone());
-    consumers.undecided.push(Undecided { object, place: "spec".to_owned(), why: "a template".to_owned() });
+    let file = Some("deploy/app.yaml:3".to_owned());
+    consumers.consumers[0].file.clone_from(&file);
+    consumers.writers[0].file.clone_from(&file);
+    consumers.undecided.push(Undecided { object, file, place: "spec".to_owned(), why: "a template".to_owned() });
     consumers.unaffected.insert(Unaffected::OtherPart, 2);
     plan
 }

@@ -52,11 +52,18 @@ keystile talks to no cluster itself: kubectl does, with the identity that is log
 pushsecrets,clusterpushsecrets | keystile policy snapshot --output world/cluster.json
 
 Kept are the objects that rules look at; of a Namespace its name and labels. Left out are managed fields, status,
-annotations, and every value of a field that is made for plaintext.")]
+annotations, and every value of a field that is made for plaintext.
+
+With --consumers, who uses Secrets is kept as well, as names (docs/blast-radius.md); hand over pods,deployments,
+statefulsets,daemonsets,replicasets,jobs,cronjobs,serviceaccounts,ingresses,csidrivers and secretproviderclasses too.")]
 pub struct SnapshotArgs {
     /// What kubectl printed (may be repeated); without it, or `-`: standard input
     #[arg(long, value_name = "FILE")]
     pub from: Vec<PathBuf>,
+
+    /// Keep who uses Secrets as well: the names that workloads and the like mention, never a value
+    #[arg(long)]
+    pub consumers: bool,
 
     /// Write the snapshot to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use keystile_manifest::files::{self, Walk};
 use keystile_policy::Kind;
 use keystile_policy::kind::{self, Recognised};
+use keystile_rotate::consumers::kept;
 use serde_json::{Map, Value, json};
 
 use crate::cli::policy::SnapshotArgs;
@@ -22,7 +23,8 @@ pub(super) fn run(args: &SnapshotArgs) -> anyhow::Result<Exit> {
         let place = gap.position.map(|position| format!(":{position}")).unwrap_or_default();
         return Err(UsageError(format!("{}{place}: {}", gap.file, gap.message)).into());
     }
-    let mut items: Vec<Value> = files.documents.iter().filter_map(|document| kept(&document.value)).collect();
+    let mut items: Vec<Value> =
+        files.documents.iter().filter_map(|document| kept(&document.value, args.consumers)).collect();
     if files.documents.is_empty() {
         let from: Vec<String> = from.iter().map(|path| path.display().to_string()).collect();
         let from = if from == ["-"] { "standard input".to_owned() } else { from.join(", ") };
@@ -56,8 +58,14 @@ pub(super) fn run(args: &SnapshotArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Clean)
 }
 
+/// An object cut down to what rules look at, and with `consumers` to who uses which Secret; `None` for one of
+/// neither.
+fn kept(object: &Value, consumers: bool) -> Option<Value> {
+    of_policy(object, consumers).or_else(|| consumers.then(|| kept::without_values(object)).flatten())
+}
+
 /// An object cut down to what rules look at; `None` for one that they don't.
-fn kept(object: &Value) -> Option<Value> {
+fn of_policy(object: &Value, consumers: bool) -> Option<Value> {
     let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or("");
     let (group, version) = text("/apiVersion").split_once('/').unwrap_or(("", text("/apiVersion")));
     let kind = match kind::recognise(group, version, text("/kind")) {
@@ -69,6 +77,9 @@ fn kept(object: &Value) -> Option<Value> {
         if let Some(value) = object.pointer(&format!("/metadata/{field}")) {
             metadata.insert(field.to_owned(), value.clone());
         }
+    }
+    if consumers && let Some(owners) = kept::owner_references(object) {
+        metadata.insert("ownerReferences".to_owned(), owners);
     }
     let mut kept = Map::new();
     for field in ["apiVersion", "kind"] {

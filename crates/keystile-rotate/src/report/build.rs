@@ -163,11 +163,14 @@ fn item_report(item: &PlanItem, past: &ItemPast, result: Option<&ItemResult>, no
     );
     // A block is told as such.
     let proof = proof.into_iter().filter(|why| !item.blocked.iter().any(|block| block.why == *why)).collect();
+    let status = status(item.action.into(), outcome);
     ItemReport {
         number: item.number,
         rule: item.rule.clone(),
         in_head: in_head(&item.places),
-        status: status(item.action.into(), outcome),
+        // What to do is told once.
+        guidance: item.guidance.iter().filter(|text| !is_same(text, &status.what_to_do)).cloned().collect(),
+        status,
         comparison,
         current,
         proof,
@@ -186,7 +189,6 @@ fn item_report(item: &PlanItem, past: &ItemPast, result: Option<&ItemResult>, no
         action: item.action.into(),
         blocked: item.blocked.clone(),
         warnings: item.warnings.clone(),
-        guidance: item.guidance.clone(),
         consumers: item.consumers.clone(),
     }
 }
@@ -240,6 +242,12 @@ fn status(action: ToDo, outcome: Option<Outcome>) -> Status {
             what_to_do: "Read the plan, then apply it.".to_owned(),
         },
     }
+}
+
+/// Whether two sentences say the same, however they begin and end.
+fn is_same(one: &str, other: &str) -> bool {
+    let bare = |text: &str| text.trim_end_matches('.').to_lowercase();
+    bare(one) == bare(other)
 }
 
 fn in_head(places: &[Place]) -> Option<bool> {

@@ -38,10 +38,11 @@ pub(super) fn limits(plan: &RotationPlan, items: &[ItemReport], journal: Option<
     let too_weak: u64 = searched.too_weak.values().sum();
     if too_weak > 0 {
         let reasons: Vec<String> =
-            searched.too_weak.iter().map(|(reason, number)| format!("{number} {reason}")).collect();
+            searched.too_weak.iter().map(|(reason, number)| format!("{reason} ({number})")).collect();
         limits.push(format!(
-            "{} of secrets too weak to be told from others, and not compared: {}.",
-            count(too_weak, "part is", "parts are"),
+            "{} too weak to be told from others, and {} not compared: {}.",
+            count(too_weak, "part of a secret is", "parts of secrets are"),
+            if too_weak == 1 { "was" } else { "were" },
             enumerate(&reasons)
         ));
     }

@@ -103,8 +103,7 @@ impl Names {
             masked = masked.replace(arn.as_str(), &format!("arn-{number}"));
         }
         for (caller, number) in &self.callers {
-            // A short display name may be part of any word.
-            if caller.len() >= 8 {
+            if caller.len() >= LONG {
                 masked = masked.replace(caller.as_str(), &format!("caller-{number}"));
             }
         }
@@ -116,7 +115,7 @@ impl Names {
         }
         for (account, number) in &self.accounts {
             let account_number = format!("account-{number}");
-            masked = if is_account(account) {
+            masked = if is_account(account) || account.len() >= LONG {
                 replace_words(&masked, account, &account_number)
             } else {
                 // A project of Google Cloud, in the full names of its secrets.
@@ -126,6 +125,9 @@ impl Names {
         masked
     }
 }
+
+/// Names shorter than this may be part of any sentence: they are replaced in their own fields only.
+const LONG: usize = 8;
 
 /// AWS's account ids have twelve digits.
 fn is_account(text: &str) -> bool {

@@ -20,6 +20,7 @@ import socket
 import sys
 import threading
 import time
+import uuid
 from urllib.parse import parse_qs
 
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -139,8 +140,11 @@ class Emulator:
             line["fault"] = call.fault
         if status is None:
             return hang_up(environ, start_response)
-        headers = [header for header in headers if header[0].lower() != "content-length"]
+        headers = [header for header in headers if header[0].lower() not in ("content-length", "x-amzn-requestid")]
         headers.append(("Content-Length", str(len(body))))
+        # AWS names each request; moto names few.
+        line["requestId"] = str(uuid.uuid4())
+        headers.append(("x-amzn-RequestId", line["requestId"]))
         start_response(f"{status} {'OK' if status < 300 else 'Refused'}", headers)
         return [body]
 

@@ -507,8 +507,10 @@ class Control(Emulated):
         arn = self.secret()["arn"]
         self.client.put_secret_value(SecretId=arn, SecretString="a value that no list may hold")
         self.client.get_secret_value(SecretId="team/app")
-        self.server.client("sts").get_caller_identity()
+        told = self.server.client("sts").get_caller_identity()["ResponseMetadata"]["RequestId"]
         calls = self.server.ask("GET", "calls")
+        self.assertTrue(told)
+        self.assertEqual(len({call["requestId"] for call in calls}), 3)
         self.assertEqual(
             [(call["service"], call["action"], call["secret"], call["status"]) for call in calls],
             [

@@ -65,14 +65,20 @@ pub fn plan_access_keys(
             held_by(&mut new, holder);
         }
         block_if_in_use(&mut new, now);
-        // One item for each half that was found and lost its own, all of the same key.
+        // One item for each half that was found and lost its own, all of the same key; what there is to say is said once.
         let (first, others) = halves.split_first().expect("a credential has the key's own leak");
+        let number = plan.items.len() + 1;
         let others = others.iter().filter(|leak| !plan.items.iter().any(|item| is_of(item, leak)));
-        let items: Vec<PlanItem> = std::iter::once(first)
-            .chain(others)
-            .map(|leak| PlanItem { rule: leak.rule.clone(), places: leak.places.clone(), ..new.clone() })
-            .collect();
-        plan.items.extend(items);
+        let others = others.map(|leak| PlanItem {
+            rule: leak.rule.clone(),
+            places: leak.places.clone(),
+            warnings: Vec::new(),
+            guidance: vec![format!("it is the secret half of the access key of item {number}, and ends with it")],
+            ..new.clone()
+        });
+        let others: Vec<PlanItem> = others.collect();
+        plan.items.push(PlanItem { rule: first.rule.clone(), places: first.places.clone(), ..new });
+        plan.items.extend(others);
     }
     for (item, number) in plan.items.iter_mut().zip(1..) {
         item.number = number;
@@ -165,8 +171,8 @@ impl Asked<'_> {
             item.warnings.push("it is off already; what is left is to refuse its temporary credentials".to_owned());
         } else if user.status.is_off() {
             item.action = Action::Nothing(Outcome::Deactivated);
-        } else {
-            item.guidance.push(format!("undo: {}", undo(id, name)));
+            let command = delete(id, name);
+            item.guidance.push(format!("when nothing misses it, in account {account}: {command}"));
         }
         if let [policy, ..] = &user.quarantine[..] {
             item.warnings.push(format!(
@@ -177,16 +183,6 @@ impl Asked<'_> {
         item.guidance.push(format!(
             "look for what was done with it, in each region, back to when it leaked (90 days at most): aws cloudtrail \
              lookup-events --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={id}"
-        ));
-        if !self.options.revoke_sessions {
-            item.guidance.push(format!(
-                "temporary credentials that were made with it work for up to {} hours; --revoke-sessions refuses \
-                 those of the user, sessions of roles are revoked at the role",
-                LONGEST_SESSION.as_hours()
-            ));
-        }
-        item.guidance.push(format!(
-            "when nothing misses it: aws iam delete-access-key --user-name {name} --access-key-id {id} (account {account})"
         ));
         if let Some(key) = &mut item.access_key {
             key.user = Some(user);
@@ -312,6 +308,11 @@ pub(crate) fn undo(id: &AccessKeyId, user: &str) -> String {
     format!("aws iam update-access-key --user-name {user} --access-key-id {id} --status Active")
 }
 
+/// The command that deletes a key, which keystile never does.
+pub(crate) fn delete(id: &AccessKeyId, user: &str) -> String {
+    format!("aws iam delete-access-key --user-name {user} --access-key-id {id}")
+}
+
 fn set_account(item: &mut PlanItem, account: &str) {
     if let Some(key) = &mut item.access_key {
         key.account = Some(account.to_owned());
@@ -338,7 +339,8 @@ fn temporary() -> String {
     )
 }
 
-fn is_user_name(name: &str) -> bool {
+/// Whether IAM can have a user of this name.
+pub(crate) fn is_user_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
     !name.is_empty() && !name.starts_with('-') && name.bytes().all(is_allowed)
 }

@@ -10,7 +10,7 @@ use keystile_inventory::{CallError, CallErrorKind, SecretArn, VersionId};
 
 use super::apply::{ItemResult, Run, Work};
 use super::limits::Patience;
-use crate::access_key::planner::{IN_USE, undo, used};
+use crate::access_key::planner::{IN_USE, delete, is_user_name, undo, used};
 use crate::access_key::{AccessKeyId, AccessKeys, HeldKey, KeyStatus, KeyUser, LONGEST_SESSION};
 use crate::backend::{Accepted, BackendKind};
 use crate::journal::{Call, Event};
@@ -91,6 +91,10 @@ impl<'r, 'a> KeyRun<'r, 'a> {
         let Some(user) = &self.key.user else {
             return Err(self.end(Outcome::Stale, "the plan does not name the key's user; plan again"));
         };
+        // It becomes part of commands that people paste, and a plan may be somebody else's.
+        if !is_user_name(&user.name) {
+            return Err(self.end(Outcome::Stale, "the plan names a user that IAM can't have; plan again"));
+        }
         if self.run.is_stopped() {
             return Err(self.stopped());
         }
@@ -274,7 +278,7 @@ impl<'r, 'a> KeyRun<'r, 'a> {
         let status = if *status == KeyStatus::Expired { "expired" } else { "inactive" };
         let mut proof = vec![format!("ListAccessKeys says at {}: key {id} of user {name} is {status}", self.now())];
         proof.extend(self.proof.iter().cloned());
-        proof.push(format!("undo: {}", undo(id, name)));
+        proof.push(format!("undo: {}; when nothing misses it: {}", undo(id, name), delete(id, name)));
         Box::new(ItemResult {
             item: self.item.number,
             outcome: Outcome::Deactivated,

@@ -45,7 +45,10 @@ fn a_key_is_switched_off_proven_off_and_left_alone_afterwards() {
     let lines = [
         format!("ListAccessKeys says at 2026-09-21T14:13:20Z: key {id} of user ci is inactive"),
         "UpdateAccessKey was accepted at 2026-09-21T14:13:20Z (request request-1)".to_owned(),
-        format!("undo: aws iam update-access-key --user-name ci --access-key-id {id} --status Active"),
+        format!(
+            "undo: aws iam update-access-key --user-name ci --access-key-id {id} --status Active; when nothing misses \
+             it: aws iam delete-access-key --user-name ci --access-key-id {id}"
+        ),
     ];
     assert_eq!(result.proof, lines);
     assert_eq!((iam.status(&id), iam.status(&key(2))), (KeyStatus::Inactive, KeyStatus::Active));
@@ -158,6 +161,15 @@ fn the_run_must_be_able_to_ask_the_keys_account() {
     plan.items[0].access_key.as_mut().unwrap().account = Some(super::iam::THEIRS.to_owned());
     assert_eq!(apply(&plan, &iam).outcome, Outcome::ForeignAccount);
     assert_eq!(iam.with(|world| world.calls.clone()), Vec::<&str>::new());
+}
+
+#[test]
+fn a_plan_can_not_bring_a_command_along() {
+    let (iam, mut plan) = one_of_two();
+    plan.items[0].access_key.as_mut().unwrap().user.as_mut().unwrap().name = "ci; reboot".to_owned();
+    let result = apply(&plan, &iam);
+    assert_eq!(result.outcome, Outcome::Stale);
+    assert!(!format!("{result:?}").contains("reboot"), "{result:?}");
 }
 
 fn apply_both(manager: &Fake, iam: &Iam, plan: &RotationPlan, lines: &mut Lines) -> Vec<Outcome> {

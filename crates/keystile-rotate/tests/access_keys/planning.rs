@@ -19,9 +19,14 @@ fn item(id: &AccessKeyId, iam: &Iam, options: &KeyOptions) -> PlanItem {
     let [first, second] = &plan.items[..] else { panic!("{:?}", plan.items) };
     assert_eq!((first.number, second.number), (1, 2));
     assert_eq!(first.access_key, second.access_key, "both halves are the same key");
-    assert_eq!(first.action, second.action);
+    assert_eq!((first.action, &first.blocked), (second.action, &second.blocked));
+    assert_eq!(said_to_do(second), ["it is the secret half of the access key of item 1, and ends with it"]);
     assert_eq!(iam.writes(), Vec::<&str>::new(), "planning changes nothing");
     first.clone()
+}
+
+fn said_to_do(item: &PlanItem) -> Vec<&str> {
+    item.warnings.iter().chain(&item.guidance).map(String::as_str).collect()
 }
 
 fn used(hours: i64) -> Option<KeyUse> {
@@ -42,7 +47,7 @@ fn what_is_planned_depends_on_the_key() {
     let nothing: Change = |_, _| {};
     type Case<'a> = (&'a str, &'a [u32], Change, Action, Option<Outcome>, &'a str);
     let cases: [Case<'_>; 15] = [
-        ("another key works", &[1, 2], nothing, Deactivate, None, "undo: aws iam update-access-key --user-name ci "),
+        ("another key works", &[1, 2], nothing, Deactivate, None, "AttributeKey=AccessKeyId,AttributeValue="),
         ("the only one", &[1], nothing, Deactivate, Some(Outcome::Blocked), "the only active key of ci"),
         (
             "the other one is off",
@@ -67,7 +72,7 @@ fn what_is_planned_depends_on_the_key() {
             |world, _| world.users.get_mut("ci").unwrap()[0].last = used(24),
             Deactivate,
             None,
-            "--revoke-sessions",
+            "aws cloudtrail lookup-events",
         ),
         (
             "off already",

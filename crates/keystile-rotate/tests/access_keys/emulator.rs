@@ -279,6 +279,11 @@ fn a_key_that_a_managed_secret_holds_is_rotated_then_switched_off() {
     let keys = [leaked.clone()];
     let work = || Work { held: Some((&half, "/prod/")), ..Work::new(&emulator, folder.path(), &keys) };
 
+    emulator.forget_calls();
+    // As soon as the run has begun: what was called was for the plan.
+    Work { dies_after: Some(1), ..work() }.run("managed");
+    assert_granted(&emulator, &["plan", "index", "access-keys-plan"]);
+    emulator.forget_calls();
     // After the intent to rotate, its answer; the intent to switch off, its answer; and after the key's end.
     for dies_after in [2, 3, 4, 5, 4] {
         Work { dies_after: Some(dies_after), ..work() }.run("managed");
@@ -296,6 +301,29 @@ fn a_key_that_a_managed_secret_holds_is_rotated_then_switched_off() {
     assert!(users.works(&new) && !users.works(&leaked));
     assert_eq!(emulator.count("RotateSecret"), 1);
     assert_eq!(emulator.count("UpdateAccessKey"), 1);
+    assert_granted(&emulator, &["apply", "access-keys"]);
+}
+
+/// Every call so far is one that these policies of `deploy/iam` allow (tests/deploy looks at what they allow it for).
+#[track_caller]
+fn assert_granted(emulator: &Emulator, policies: &[&str]) {
+    let mut granted = vec!["sts:GetCallerIdentity".to_owned()];
+    for name in policies {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../deploy/iam/{name}.json"));
+        let policy: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        for statement in policy["Statement"].as_array().unwrap().iter().filter(|found| found["Effect"] == "Allow") {
+            let actions = &statement["Action"];
+            let actions = actions.as_array().cloned().unwrap_or_else(|| vec![actions.clone()]);
+            granted.extend(actions.iter().map(|action| action.as_str().unwrap().to_owned()));
+        }
+    }
+    let text = |call: &Value, key: &str| call[key].as_str().unwrap_or_default().to_owned();
+    let calls: Vec<String> =
+        emulator.calls().iter().map(|call| format!("{}:{}", text(call, "service"), text(call, "action"))).collect();
+    assert!(calls.len() > 3, "{calls:?}");
+    for call in &calls {
+        assert!(granted.contains(call), "{call} is not allowed by {policies:?}");
+    }
 }
 
 #[test]

@@ -14,7 +14,6 @@ use super::token::random;
 const SECRETS: usize = 10_000;
 
 #[test]
-#[ignore = "takes a minute; tests/run-slow runs it"]
 fn ten_thousand_secrets_are_looked_through_in_few_calls_and_little_memory() {
     let Some(emulator) = Emulator::start() else { return };
     let password = |number: usize| format!("{}7", random(number as u64, 19));

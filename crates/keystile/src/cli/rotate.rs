@@ -105,6 +105,10 @@ pub struct PlanArgs {
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub reads_per_second: u16,
 
+    /// Where consumers are looked for.
+    #[command(flatten)]
+    pub consumers: ConsumerArgs,
+
     /// What may be done.
     #[command(flatten)]
     pub guards: GuardArgs,
@@ -129,6 +133,23 @@ pub struct PlanArgs {
     /// How to show the plan
     #[command(flatten)]
     pub show: ShowArgs,
+}
+
+/// Where consumers of a secret are looked for.
+#[derive(Debug, Clone, Args)]
+#[group(multiple = false)]
+pub struct ConsumerArgs {
+    /// Name who consumes the secrets, by the manifests below this file or folder (may be repeated)
+    #[arg(long, value_name = "PATH", help_heading = "Consumers")]
+    pub manifests: Vec<PathBuf>,
+
+    /// Name who consumes the secrets, by what `keystile policy snapshot --consumers` wrote (may be repeated)
+    #[arg(long, value_name = "DIR", help_heading = "Consumers")]
+    pub world: Vec<PathBuf>,
+
+    /// Name who consumes the secrets, by the cluster of kubectl's current context, or of this one
+    #[arg(long, value_name = "CONTEXT", num_args = 0..=1, require_equals = true, help_heading = "Consumers")]
+    pub cluster: Option<Option<String>>,
 }
 
 /// What may be done.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod confirm;
+mod consumers;
 mod leaks;
 mod map;
 mod plan;

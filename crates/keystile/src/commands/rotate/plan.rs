@@ -7,7 +7,7 @@ use keystile_rotate::search::{Pace, Scope, Search};
 use keystile_rotate::{Leak, planner};
 
 use super::leaks::{self, Leaks};
-use super::{map, plan_file, reread, show};
+use super::{consumers, map, plan_file, reread, show};
 use crate::cli::rotate::{GuardArgs, PlanArgs};
 use crate::commands::scan::check_destinations;
 use crate::exit::{Exit, UsageError};
@@ -21,6 +21,7 @@ use crate::scan_request::Destination;
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
     check_destinations(&[((), Destination::File(args.output.clone()))])?;
     let guards = guards(&args.guards, &args.prefix, args.generate)?;
+    let world = consumers::world(&args.consumers)?;
     let Leaks { leaks, source } = match &args.report {
         Some(report) => reread::reread(args, report)?,
         None => leaks::scan(args)?,
@@ -39,6 +40,9 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
             allow_active: args.allow_active_key,
             revoke_sessions: args.revoke_sessions,
         };
+        if let Some(world) = &world {
+            keystile_rotate::consumers::attach(&mut plan, &searches, world);
+        }
         plan_access_keys(&mut plan, &leaks, &managers.access_keys(), &options, now);
         plan
     };

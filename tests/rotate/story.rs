@@ -121,6 +121,56 @@ fn a_scan_says_which_findings_a_managed_secret_holds() {
     assert_eq!(story.emulator.calls().len(), 0);
 }
 
+/// A store, an ExternalSecret that reads the secret, and the Deployment that has it in its environment.
+const MANIFESTS: &str = "\
+apiVersion: external-secrets.io/v1
+kind: SecretStore
+metadata: { name: aws, namespace: team-a }
+spec:
+  provider: { aws: { service: SecretsManager, region: us-east-1 } }
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: { name: db, namespace: team-a }
+spec:
+  refreshInterval: 1h
+  secretStoreRef: { name: aws, kind: SecretStore }
+  target: { name: db }
+  data:
+    - secretKey: password
+      remoteRef: { key: /prod/team-a/db, property: password }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: app, namespace: team-a }
+spec:
+  selector: { matchLabels: { app: app } }
+  template:
+    metadata: { labels: { app: app } }
+    spec:
+      containers:
+        - name: app
+          image: app
+          envFrom: [{ secretRef: { name: db } }]
+";
+
+#[test]
+fn a_plan_names_who_consumes_the_secret() {
+    let Some(story) = Story::start("ok") else { return };
+    story.repository.commit_file("deploy/app.yaml", MANIFESTS, "deployment");
+    let plan = story.repository.beside("plan.json");
+    let arguments = ["rotate", "plan", "--prefix", "/prod/team-a/", "--output", plan.to_str().unwrap()];
+    let text = story.keystile(&[&arguments[..], &["--manifests", "deploy"]].concat()).expect(1).text();
+    for shown in ["team-a/db", "team-a/app"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    let report = story.keystile(&[&arguments[..], &["--manifests", "deploy", "--format", "json"]].concat()).expect(1);
+    let consumers = &report.json()["items"][0]["consumers"];
+    assert_eq!(consumers["consumers"].as_array().map(Vec::len), Some(2), "{consumers}");
+    let missing = story.keystile(&[&arguments[..], &["--manifests", "nowhere"]].concat()).expect(2);
+    assert!(missing.stderr.contains("nowhere"), "{}", missing.stderr);
+}
+
 #[test]
 fn a_map_names_the_secrets_that_are_read() {
     let Some(story) = Story::start("ok") else { return };

@@ -3,12 +3,16 @@
 use super::words::enumerate;
 use crate::consumers::{Consumer, Consumers, PickUp};
 
-/// `Deployment shop/web`, and who makes it.
+/// `Deployment shop/web`, who makes it, and in which file it stands.
 pub(super) fn who(consumer: &Consumer) -> String {
-    match &consumer.made_by {
-        Some(maker) => format!("{} (made by {maker})", consumer.object),
-        None => consumer.object.to_string(),
-    }
+    let facts: Vec<String> = [
+        consumer.made_by.as_ref().map(|maker| format!("made by {maker}")),
+        consumer.file.as_ref().map(|file| format!("in {file}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if facts.is_empty() { consumer.object.to_string() } else { format!("{} ({})", consumer.object, facts.join(", ")) }
 }
 
 /// When a consumer has the new value, as a clause.

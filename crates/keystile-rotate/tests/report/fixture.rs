@@ -120,7 +120,7 @@ pub(crate) fn consumers() -> Consumers {
         consumers: vec![
             Consumer {
                 object: object("ExternalSecret", "db"),
-                file: None,
+                file: Some("deploy/shop.yaml:7".to_owned()),
                 made_by: None,
                 uses: vec![Use { place: "spec.data[0].remoteRef.key".to_owned(), how: How::Reference, through: None }],
                 makes: vec![secret.clone()],
@@ -129,7 +129,7 @@ pub(crate) fn consumers() -> Consumers {
             },
             Consumer {
                 object: object("Deployment", "web"),
-                file: None,
+                file: Some("deploy/shop.yaml:7".to_owned()),
                 made_by: None,
                 uses: vec![Use {
                     place: "spec.template.spec.containers[0].env[1]".to_owned(),
@@ -142,7 +142,7 @@ pub(crate) fn consumers() -> Consumers {
             },
             Consumer {
                 object: object("ExternalSecret", "db-pinned"),
-                file: None,
+                file: Some("deploy/shop.yaml:7".to_owned()),
                 made_by: None,
                 uses: vec![Use { place: "spec.dataFrom[0].extract.key".to_owned(), how: How::Extract, through: None }],
                 makes: Vec::new(),
@@ -152,7 +152,7 @@ pub(crate) fn consumers() -> Consumers {
         ],
         writers: vec![Writer {
             object: object("PushSecret", "db-backup"),
-            file: None,
+            file: Some("deploy/shop.yaml:7".to_owned()),
             place: "spec.data[0]".to_owned(),
             effect: Writes::Back,
             why: "it writes the secret every hour from Secret shop/db-source; stop it first".to_owned(),

@@ -1,6 +1,6 @@
 //! The audit: what exists is judged again, and reported by one replica of two.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::support::identities::{PLATFORM_ADMIN, TENANT_A};
 use crate::support::mounted::Mounted;
 use crate::support::programs::{Programs, leave_out};
 use crate::support::server::eventually;
-use crate::support::{Cluster, Webhook};
+use crate::support::{Cluster, Webhook, cluster};
 use crate::tenants::{POLICY, cluster_store, external_secret};
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -29,8 +29,8 @@ fn expect(cluster: &Cluster, kind: &str, namespace: &str, pass: usize, fail: usi
     found.unwrap_or_else(|error| panic!("{kind} of {namespace} is not {pass} pass, {fail} fail {error}"))
 }
 
-fn holder(cluster: &Cluster) -> String {
-    let get = ["get", "lease", "audit", "-n", "keystile-system", "-o", "jsonpath={.spec.holderIdentity}"];
+fn holder(cluster: &Cluster, lease: &str) -> String {
+    let get = ["get", "lease", lease, "-n", "keystile-system", "-o", "jsonpath={.spec.holderIdentity}"];
     cluster.kubectl(PLATFORM_ADMIN, get, "").stdout
 }
 
@@ -93,14 +93,14 @@ fn one_replica_reports_and_the_other_goes_on_when_it_is_killed() {
     expect(cluster, "report.openreports.io", &namespace, 2, 0);
     let before = version("report.openreports.io");
 
-    let leader = holder(cluster);
+    let leader = holder(cluster, "audit");
     let killed = replicas.iter_mut().find(|(identity, _)| *identity == leader).expect("one of the two leads");
     killed.1.kill();
     policy.update(&[("policy.yaml", &POLICY.replace("/{env}/{team}/**", "/{env}/apps/{team}/**"))]);
     for kind in ["report.openreports.io", "policyreport.wgpolicyk8s.io"] {
         expect(cluster, kind, &namespace, 0, 2);
     }
-    assert_ne!(holder(cluster), leader, "the other one leads");
+    assert_ne!(holder(cluster, "audit"), leader, "the other one leads");
     assert_ne!(version("report.openreports.io"), before);
 
     // A namespace without objects has no report.
@@ -110,4 +110,36 @@ fn one_replica_reports_and_the_other_goes_on_when_it_is_killed() {
         Some(report) => Err(report["summary"].to_string()),
     });
     gone.unwrap_or_else(|error| panic!("the report stays {error}"));
+}
+
+#[test]
+fn a_replica_that_is_told_to_stop_gives_its_lease_back() {
+    let Some(cluster) = cluster() else { return };
+    let authority = Authority::new("farewell");
+    let policy = Mounted::new(&[("policy.yaml", POLICY)]);
+    let file = policy.path("policy.yaml").to_str().unwrap().to_owned();
+    let start = |identity: &str| {
+        // So long that a replica that waits for it is noticed.
+        let lease = ["--lease=keystile-system/farewell", "--lease-duration=10m"];
+        let identity_is = format!("--identity={identity}");
+        let arguments = ["--policy", &file, lease[0], lease[1], &identity_is];
+        Webhook::start_with(cluster, identity, &authority, &arguments)
+    };
+    let mut replicas = [("stays", start("stays")), ("goes", start("goes"))];
+    let held_by = |is_wanted: &dyn Fn(&str) -> bool| {
+        let found = eventually(LIMIT, || match holder(cluster, "farewell") {
+            holder if is_wanted(&holder) => Ok(holder),
+            holder => Err(holder),
+        });
+        found.unwrap_or_else(|error| panic!("the Lease is held by {error}"))
+    };
+    let leader = held_by(&|holder| !holder.is_empty());
+    let stopped = replicas.iter_mut().find(|(identity, _)| *identity == leader).expect("one of the two leads");
+    stopped.1.stop();
+    let since = Instant::now();
+    let next = held_by(&|holder| !holder.is_empty() && holder != leader);
+    eprintln!("{next} leads {:?} after {leader} ended", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
+    let transitions = ["get", "lease", "farewell", "-n", "keystile-system", "-o", "jsonpath={.spec.leaseTransitions}"];
+    assert_eq!(cluster.kubectl(PLATFORM_ADMIN, transitions, "").stdout, "2");
 }

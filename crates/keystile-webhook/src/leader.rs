@@ -2,9 +2,12 @@
 //!
 //! The rules are those of client-go's leader election: who holds the Lease renews it well within its
 //! duration; another takes it over once it has seen no renewal for the whole duration, by its own
-//! clock, since the clocks of two machines may differ. Writes name the version they were made from.
+//! clock, since the clocks of two machines may differ. Writes name the version they were made from. Who ends in
+//! good order gives the Lease back, as client-go's `ReleaseOnCancel` does, and the next one has it at once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -12,32 +15,53 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
+use tokio::sync::watch;
 
 use crate::config::Namespaced;
+
+/// The longest pause of a replica that does not lead between two looks at the Lease: so soon it notices that the
+/// Lease was given back.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Tries to give the Lease back: a renewal that was on its way may come between.
+const FAREWELLS: usize = 3;
 
 /// Who leads, as this replica knows it.
 #[derive(Debug)]
 pub struct Leader {
     /// Until when this replica leads; it stops by itself where it can't renew.
-    until: Mutex<Option<Instant>>,
+    until: watch::Sender<Option<Instant>>,
 }
 
 impl Leader {
     /// Nobody yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { until: Mutex::default() })
+        Arc::new(Self { until: watch::Sender::default() })
     }
 
     /// Whether this replica leads now.
     #[must_use]
     pub fn is_us(&self) -> bool {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+        self.until.borrow().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Waits until this replica does not lead, or no longer.
+    pub async fn lost(&self) {
+        let mut untils = self.until.subscribe();
+        loop {
+            let Some(until) = *untils.borrow_and_update() else { return };
+            if until <= Instant::now() {
+                return;
+            }
+            // What is renewed meanwhile is looked at again.
+            let _ = tokio::time::timeout_at(until.into(), untils.changed()).await;
+        }
     }
 
     fn set(&self, until: Option<Instant>) {
         let is_new = until.is_some() && !self.is_us();
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        self.until.send_replace(until);
         if is_new {
             tracing::info!("this replica leads: it writes reports and status");
         }
@@ -62,8 +86,9 @@ impl Candidate {
         Self { leases, name: lease.name.clone(), identity, duration, seen: None }
     }
 
-    /// Tries for ever, and keeps `leader` up to date.
-    pub async fn keep(mut self, leader: Arc<Leader>) {
+    /// Tries until `stop`, and keeps `leader` up to date; then gives the Lease back where this replica holds it.
+    pub async fn keep(mut self, leader: Arc<Leader>, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
         // Four tries before the Lease is lost.
         let pause = self.duration / 5;
         loop {
@@ -75,8 +100,39 @@ impl Candidate {
                 Ok(Err(error)) => tracing::warn!(error = describe(&error), "the Lease could not be renewed"),
                 Err(_) => tracing::warn!("the Lease could not be renewed in time"),
             }
-            tokio::time::sleep(pause).await;
+            let pause = if leader.is_us() { pause } else { pause.min(LOOK) };
+            if tokio::time::timeout(pause, &mut stop).await.is_ok() {
+                break;
+            }
         }
+        // Nothing is written any more once another may.
+        leader.set(None);
+        for _ in 0..FAREWELLS {
+            match self.give_back().await {
+                Ok(false) => {}
+                Ok(true) => return,
+                Err(error) => {
+                    let error = describe(&error);
+                    tracing::warn!(error, "the Lease could not be given back: another replica waits for its duration");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Gives the Lease back if it is ours; whether it is not ours then.
+    async fn give_back(&self) -> Result<bool, kube::Error> {
+        let Some(mut lease) = self.leases.get_opt(&self.name).await? else { return Ok(true) };
+        let spec = lease.spec.take().unwrap_or_default();
+        if spec.holder_identity.as_deref() != Some(&self.identity) {
+            return Ok(true);
+        }
+        lease.spec = Some(given_back(spec));
+        let is_written = won(self.leases.replace(&self.name, &PostParams::default(), &lease).await.map(drop))?;
+        if is_written {
+            tracing::info!("the Lease is given back");
+        }
+        Ok(is_written)
     }
 
     /// Takes or renews the Lease; whether it is ours then.
@@ -127,6 +183,18 @@ impl Candidate {
     }
 }
 
+/// A Lease that nobody holds: as client-go writes it, with the shortest duration for those that wait for one.
+fn given_back(spec: LeaseSpec) -> LeaseSpec {
+    let now = MicroTime(Timestamp::now());
+    LeaseSpec {
+        holder_identity: Some(String::new()),
+        lease_duration_seconds: Some(1),
+        acquire_time: Some(now.clone()),
+        renew_time: Some(now),
+        ..spec
+    }
+}
+
 /// A conflict says that another came first.
 fn won(written: Result<(), kube::Error>) -> Result<bool, kube::Error> {
     match written {
@@ -173,6 +241,36 @@ mod tests {
         assert!(!us.may_take(&held("them"), "2", at(16)), "renewed");
         assert!(!us.may_take(&held("them"), "2", at(31)));
         assert!(us.may_take(&held("them"), "2", at(32)));
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_is_taken_at_once_and_counted() {
+        let mut us = candidate();
+        let back = given_back(LeaseSpec { lease_transitions: Some(4), ..held("them") });
+        assert_eq!((back.holder_identity.as_deref(), back.lease_duration_seconds), (Some(""), Some(1)));
+        assert!(us.may_take(&back, "1", Instant::now()));
+        let taken = us.spec(Some(back));
+        assert_eq!((taken.holder_identity.as_deref(), taken.lease_transitions), (Some("us"), Some(5)));
+        assert_eq!(taken.lease_duration_seconds, Some(15));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_hears_when_it_leads_no_longer() {
+        let leader = Leader::new();
+        leader.lost().await;
+        leader.set(Some(Instant::now() + Duration::from_secs(600)));
+        assert!(leader.is_us());
+        let told = tokio::spawn({
+            let leader = Arc::clone(&leader);
+            async move { leader.lost().await }
+        });
+        tokio::task::yield_now().await;
+        leader.set(Some(Instant::now() + Duration::from_secs(900)));
+        tokio::task::yield_now().await;
+        assert!(!told.is_finished(), "renewed");
+        leader.set(None);
+        told.await.expect("it ends");
+        assert!(!leader.is_us());
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::FromArgMatches as _;
@@ -30,11 +31,16 @@ use keystile_webhook::world::{ClusterWorld, SharedSurroundings, Surroundings, fo
 use keystile_webhook::{Guard, Health, Limits, Metrics, Server, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// A review is thousands of small values, and half of the processor time for one went into glibc's
 /// allocator; it also kept more of what filled the caches (docs/benchmarks.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long a Lease may take to be given back, after everything else has ended: it is mostly long done then.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let matches = config::command().get_matches();
@@ -91,7 +97,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let surroundings = Arc::clone(&surroundings);
         move || surroundings.readiness()
     });
-    lead(&arguments, &policy, &surroundings, &metrics).await?;
+    let (stopping, stops) = watch::channel(false);
+    let leading = lead(&arguments, &policy, &surroundings, &metrics, stops).await?;
     let guard = Guard::new(policy, surroundings, arguments.policy.lookup_timeout);
 
     let https = listen(arguments.listen).await?;
@@ -105,6 +112,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let received = Arc::clone(&received);
         async move {
             received.store(signals.next().await, Ordering::Relaxed);
+            stopping.send_replace(true);
             signals
         }
     };
@@ -132,6 +140,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Some(signal)
         }
     };
+    if let (Some(leading), None) = (leading, cut_off)
+        && tokio::time::timeout(FAREWELL, leading).await.is_err()
+    {
+        tracing::warn!("the Lease could not be given back in time: another replica waits for its duration");
+    }
     Ok(cut_off.map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
 }
 
@@ -177,13 +190,15 @@ async fn keep_inventory(
     Ok(())
 }
 
-/// Custom resources as the policy, and what one replica of several writes.
+/// Custom resources as the policy, and what one replica of several writes. The task ends when the Lease is given back,
+/// after `stops` says so.
 async fn lead(
     arguments: &Arguments,
     policy: &Arc<PolicyInForce>,
     surroundings: &Surroundings,
     metrics: &Metrics,
-) -> anyhow::Result<()> {
+    mut stops: watch::Receiver<bool>,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
     let resources = match &arguments.policy.policy_name {
         Some(name) => {
             let resources = PolicyResources::new(cluster_client().await?, name.clone());
@@ -192,11 +207,17 @@ async fn lead(
         }
         None => None,
     };
-    let (Some(lease), Some(identity)) = (&arguments.leader.lease, &arguments.leader.identity) else { return Ok(()) };
+    let (Some(lease), Some(identity)) = (&arguments.leader.lease, &arguments.leader.identity) else {
+        return Ok(None);
+    };
     let leader = Leader::new();
     let duration = arguments.leader.lease_duration;
     let candidate = Candidate::new(cluster_client().await?, lease, identity.clone(), duration);
-    tokio::spawn(candidate.keep(Arc::clone(&leader)));
+    let stop = async move {
+        // An error means that the other side is gone, which only happens at the end.
+        let _ = stops.wait_for(|is_stopping| *is_stopping).await;
+    };
+    let leading = tokio::spawn(candidate.keep(Arc::clone(&leader), stop));
     if let Some(resources) = resources {
         tokio::spawn(resources.keep_status(Arc::clone(&leader)));
     }
@@ -211,7 +232,7 @@ async fn lead(
         };
         tokio::spawn(audit.keep());
     }
-    Ok(())
+    Ok(Some(leading))
 }
 
 async fn cluster_client() -> anyhow::Result<kube::Client> {

@@ -1,6 +1,7 @@
 //! A server process that lasts as long as its owner, and no longer than the tests.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -10,14 +11,14 @@ use std::time::{Duration, Instant};
 /// The tests hold the other end of the pipe. It closes when the owner is dropped, and as well when the tests end
 /// in another way: a static is never dropped, a killed process drops nothing. The program is asked to stop (TERM)
 /// and killed once its patience, in tenths of a second, has run out; without any it is killed at once. When the
-/// program ends by itself, so does this, with its status.
+/// program ends by itself, so does this, with its status. Each line of standard input asks it to stop (TERM).
 const KEEPER: &str = r#"
 patience=$1; shift
 exec 3<&0
 "$@" 3<&- </dev/null &
 server=$!
 (
-    while read -r _ <&3; do :; done
+    while read -r _ <&3; do kill "$server" 2>/dev/null; done
     [ "$patience" -eq 0 ] || kill "$server" 2>/dev/null
     while [ "$patience" -gt 0 ] && kill -0 "$server" 2>/dev/null; do
         sleep 0.1
@@ -73,6 +74,13 @@ impl Server {
     pub(crate) fn stop(&mut self) -> ExitStatus {
         drop(self.keeper.stdin.take());
         self.keeper.wait().expect("a child can be waited for")
+    }
+
+    /// Asks the program to stop, as a kubelet does, and says how it ended.
+    pub(crate) fn ask_to_stop(&mut self, limit: Duration) -> Result<ExitStatus, String> {
+        let keeper = self.keeper.stdin.as_mut().ok_or("it is stopped already")?;
+        keeper.write_all(b"\n").map_err(|error| error.to_string())?;
+        eventually(limit, || self.ended().ok_or_else(|| "it still runs".to_owned()))
     }
 
     /// The last lines that it printed.

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
@@ -116,6 +116,14 @@ impl Webhook {
         });
         ready.unwrap_or_else(|error| panic!("keystile-webhook does not listen {error}:\n{}", server.log_tail()));
         self.server = Some(server);
+    }
+
+    /// Ends it in good order.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        let mut server = self.server.take().expect("it runs");
+        let ended = server.ask_to_stop(START_LIMIT);
+        assert!(ended.as_ref().is_ok_and(ExitStatus::success), "{ended:?}\n{}", server.log_tail());
     }
 
     /// Ends it without a farewell.

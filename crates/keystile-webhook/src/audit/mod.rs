@@ -114,7 +114,12 @@ impl Audit {
             generations.mark_unchanged();
             changes.mark_unchanged();
             due = Some(now + self.interval);
-            match self.run(engine, before.as_ref()).await {
+            let run = tokio::select! {
+                run = self.run(engine, before.as_ref()) => run,
+                // Another replica writes from now on: not the two in turns.
+                () = self.leader.lost() => continue,
+            };
+            match run {
                 Ok(found) => {
                     self.metrics.audited(&found, crate::tls::unix_now());
                     before = Some(found);

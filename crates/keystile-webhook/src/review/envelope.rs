@@ -116,6 +116,8 @@ fn is_uid(uid: &str) -> bool {
 /// A review whose uid is known and whose objects are unread.
 pub struct Envelope<'a> {
     uid: String,
+    /// Of the whole body.
+    bytes: usize,
     request: Fields<'a>,
 }
 
@@ -151,7 +153,7 @@ impl<'a> Envelope<'a> {
                 message: format!("request.uid must be there once, a text of 1 to {MAX_UID_BYTES} bytes"),
             });
         };
-        let envelope = Self { uid: uid.into_owned(), request };
+        let envelope = Self { uid: uid.into_owned(), bytes: body.len(), request };
         let api_version = review.text("apiVersion");
         let refuse = |message: &str| {
             Err(Refusal {
@@ -220,6 +222,7 @@ impl<'a> Envelope<'a> {
             object: None,
             old_object: None,
             dry_run: self.field("dryRun")?,
+            bytes: self.bytes,
         };
         let (wants_object, wants_old) = match operation {
             Operation::Create => (true, false),

@@ -34,6 +34,8 @@ pub struct AdmissionRequest {
     pub old_object: Option<Value>,
     /// Whether nothing will be stored.
     pub dry_run: bool,
+    /// The length of the review's body.
+    pub bytes: usize,
 }
 
 /// Ids alone: an object may hold what must not be logged, a user's extra fields too.

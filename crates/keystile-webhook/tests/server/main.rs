@@ -13,6 +13,7 @@ mod damaged;
 #[expect(dead_code, unused_imports, reason = "shared with tests/rotate, which uses all of it")]
 #[path = "../../../../tests/rotate/support/mod.rs"]
 mod emulated;
+mod large;
 mod live_state;
 mod load;
 mod policy;

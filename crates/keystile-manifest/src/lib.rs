@@ -13,6 +13,7 @@ pub mod document;
 pub mod files;
 pub mod inventory;
 pub mod json;
+mod lines;
 pub mod list;
 pub mod places;
 pub mod source;

@@ -1,6 +1,9 @@
 //! A text with its name, and places in it.
 
 use std::fmt;
+use std::sync::OnceLock;
+
+use crate::lines::Lines;
 
 /// Bytes of a text, `start..end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +48,8 @@ impl fmt::Display for Position {
 pub struct Source {
     name: String,
     text: String,
+    /// Where its lines begin: found in one pass when a place is first asked for, as most texts never are.
+    lines: OnceLock<Lines>,
 }
 
 /// The name alone: a manifest may hold a secret.
@@ -81,7 +86,7 @@ impl fmt::Display for NotText {
 impl Source {
     /// A text under the name that messages use.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), lines: OnceLock::new() }
     }
 
     /// A text from the bytes of a file: UTF-8, or UTF-16 after a byte-order mark, as YAML has it.
@@ -106,7 +111,7 @@ impl Source {
             [0xfe, 0xff, ..] => utf16(u16::from_be_bytes)?,
             _ => String::from_utf8(bytes).map_err(|error| NotText::Utf8 { at: error.utf8_error().valid_up_to() })?,
         };
-        Ok(Self { name: name.into(), text })
+        Ok(Self { name: name.into(), text, lines: OnceLock::new() })
     }
 
     /// What the text is called.
@@ -134,31 +139,21 @@ impl Source {
         while !self.text.is_char_boundary(offset) {
             offset -= 1;
         }
-        let before = &self.text[..offset];
-        let mut line = 1;
-        let mut start = 0;
-        let bytes = before.as_bytes();
-        for (at, byte) in bytes.iter().enumerate() {
-            // A carriage return alone ends a line too (YAML 1.2.2, 5.4).
-            let is_break = *byte == b'\n' || *byte == b'\r' && self.text.as_bytes().get(at + 1) != Some(&b'\n');
-            if is_break {
-                line += 1;
-                start = at + 1;
-            }
-        }
-        let column = before[start..].chars().filter(|character| *character != '\u{feff}').count();
-        Position { line, column: u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1) }
+        let (line, column) = self.lines().place(&self.text, offset);
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Position { line: number(line), column: number(column) }
     }
 
     /// The span of the line (without its end) that a byte stands in.
     #[must_use]
     pub fn line_of(&self, offset: u32) -> Span {
         let offset = (offset as usize).min(self.text.len());
-        let bytes = self.text.as_bytes();
-        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
-        let start = bytes[..offset].iter().rposition(is_break).map_or(0, |at| at + 1);
-        let end = bytes[offset..].iter().position(is_break).map_or(bytes.len(), |at| offset + at);
+        let (start, end) = self.lines().line(&self.text, offset);
         Span::new(start, end)
+    }
+
+    fn lines(&self) -> &Lines {
+        self.lines.get_or_init(|| Lines::of(&self.text))
     }
 }
 

@@ -51,11 +51,13 @@ pub(crate) struct Lines<'t> {
     at: usize,
     /// Line feeds before `at`.
     before: usize,
+    /// What was asked last: where its line begins, itself, and the characters between. A file can be one line.
+    column: (usize, usize, usize),
 }
 
 impl<'t> Lines<'t> {
     pub(crate) fn new(text: &'t [u8]) -> Self {
-        Self { text, at: 0, before: 0 }
+        Self { text, at: 0, before: 0, column: (0, 0, 0) }
     }
 
     /// How many line feeds stand before `at`.
@@ -72,8 +74,27 @@ impl<'t> Lines<'t> {
     /// The character at `at`; behind the text's end, the place where the next character would stand.
     pub(crate) fn position(&mut self, at: usize) -> Position {
         let line = self.count_before(at) + 1;
-        let start = line_start(self.text, at);
-        Position { line: number(line), column: number(characters(&self.text[start..at]) + 1) }
+        Position { line: number(line), column: number(self.characters_before(at) + 1) }
+    }
+
+    /// The characters of the line before `at`.
+    fn characters_before(&mut self, at: usize) -> usize {
+        let text = self.text;
+        let (start, from, count) = self.column;
+        // What goes on with a character can't be counted alone; whatever else follows begins one.
+        let is_begun = text.get(from).is_some_and(|byte| byte & 0xC0 == 0x80);
+        let start_of = |from: usize| memchr::memrchr(b'\n', &text[from..at]).map(|feed| from + feed + 1);
+        let (start, count) = match (from <= at).then(|| start_of(from)) {
+            Some(None) if !is_begun => (start, count + characters(&text[from..at])),
+            Some(None) => (start, characters(&text[start..at])),
+            Some(Some(start)) => (start, characters(&text[start..at])),
+            None => {
+                let start = line_start(text, at);
+                (start, characters(&text[start..at]))
+            }
+        };
+        self.column = (start, at, count);
+        count
     }
 
     /// The first and the last character of `span`.
@@ -182,6 +203,19 @@ mod tests {
         assert_eq!(ends("x\ny one\ntwo z", "one\ntwo"), [2, 3, 3, 3]);
         let (first, last) = Lines::new(b"\xFF\xFEab").ends(Span::new(2, 4));
         assert_eq!((first.column, last.column), (3, 4), "an invalid byte is one column");
+    }
+
+    #[test]
+    fn columns_are_counted_in_any_order() {
+        let text = b"a\xC3\xA4\xE2\x82b\xFFc\n\xF0\x9F\x98\x80 d\xA4\n\ne";
+        let places: Vec<usize> = (0..=text.len()).collect();
+        for first in &places {
+            for second in &places {
+                let mut lines = Lines::new(text);
+                lines.position(*first);
+                assert_eq!(lines.position(*second), Lines::new(text).position(*second), "{second} after {first}");
+            }
+        }
     }
 
     #[test]

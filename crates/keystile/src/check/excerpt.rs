@@ -5,7 +5,7 @@
 //! plaintext, and every value of a field that is made for one (`secretString`, `value`).
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use keystile_manifest::{Document, Places, Source, Span};
@@ -17,6 +17,10 @@ use crate::scrub::Scrubber;
 
 /// Characters of a line that are shown.
 const WIDTH: usize = 160;
+
+/// Bytes of a line on either side of what is meant that are looked at: a file can be one line of megabytes, and each
+/// place in it is shown.
+const AROUND: usize = 1_024;
 
 /// Fields whose value may be a secret, whatever it looks like.
 const PLAINTEXT_FIELDS: [&str; 10] = [
@@ -47,8 +51,10 @@ pub struct Excerpt {
 #[derive(Debug)]
 pub struct Excerpts {
     source: Arc<Source>,
-    /// Bytes that are not shown, ascending, apart from each other.
+    /// Bytes that are not shown.
     hidden: Vec<Range<usize>>,
+    /// All that is not shown, ascending and apart from each other: those bytes, and the secrets wherever they stand.
+    covered: OnceLock<Vec<Range<usize>>>,
     /// Texts that are shown nowhere.
     secrets: Secrets,
 }
@@ -78,20 +84,32 @@ impl Secrets {
         self.search = builder.kind(Some(AhoCorasickKind::ContiguousNFA)).build(&self.texts).ok();
     }
 
-    /// The text without them. Of two that overlap both go, as one.
-    fn masked(&self, text: &str) -> String {
+    /// Where they stand in a text: ascending, and those that overlap or touch as one.
+    fn places(&self, text: &str) -> Vec<Range<usize>> {
         if self.texts.is_empty() {
-            return text.to_owned();
+            return Vec::new();
         }
         let Some(search) = &self.search else {
             // They are too large to be looked for together: nothing is shown then.
-            return MASK.to_owned();
+            return std::iter::once(0..text.len()).collect();
         };
-        let mut found: Vec<Range<usize>> = search.find_overlapping_iter(text).map(|found| found.range()).collect();
-        apart(&mut found);
+        let mut found: Vec<Range<usize>> = Vec::new();
+        // They come by their ends.
+        for next in search.find_overlapping_iter(text).map(|found| found.range()) {
+            let mut next = next;
+            while let Some(last) = found.pop_if(|last| last.end >= next.start) {
+                next.start = next.start.min(last.start);
+            }
+            found.push(next);
+        }
+        found
+    }
+
+    /// The text without them. Of two that overlap both go, as one.
+    fn masked(&self, text: &str) -> String {
         let mut masked = String::with_capacity(text.len());
         let mut at = 0;
-        for range in found {
+        for range in self.places(text) {
             masked.push_str(&text[at..range.start]);
             masked.push_str(MASK);
             at = range.end;
@@ -104,11 +122,10 @@ impl Excerpts {
     /// What the rules find in the text is masked.
     #[must_use]
     pub fn new(source: &Arc<Source>, scrubber: &Scrubber) -> Self {
-        let (mut hidden, texts) = scrubber.find(source.text());
-        apart(&mut hidden);
+        let (hidden, texts) = scrubber.find(source.text());
         let mut secrets = Secrets::default();
         secrets.add(texts);
-        Self { source: Arc::clone(source), hidden, secrets }
+        Self { source: Arc::clone(source), hidden, covered: OnceLock::new(), secrets }
     }
 
     /// Masks values of the text.
@@ -118,7 +135,7 @@ impl Excerpts {
             spans.iter().map(value).filter(|value| value.len() >= crate::mask::MIN_LITERAL).collect();
         self.secrets.add(values);
         self.hidden.extend(spans.iter().map(|span| span.range()));
-        apart(&mut self.hidden);
+        self.covered = OnceLock::new();
     }
 
     /// A text about the file, without its secrets.
@@ -132,12 +149,17 @@ impl Excerpts {
     pub fn at(&self, span: Span) -> Excerpt {
         let position = self.source.position(span.start);
         let line = self.source.line_of(span.start);
-        let meant = (span.start as usize).max(line.start as usize)..(span.end as usize).min(line.end as usize);
+        let line = line.range();
+        let meant = (span.start as usize).max(line.start)..(span.end as usize).min(line.end);
         let meant = meant.start..meant.end.max(meant.start);
-        let before = self.part(line.start as usize..meant.start);
-        let inside = self.part(meant.clone());
+        let text = self.source.text();
+        let near = text.floor_char_boundary(meant.start.saturating_sub(AROUND)).max(line.start)
+            ..text.ceil_char_boundary(meant.start + AROUND).min(line.end).max(meant.start);
+        let before = self.part(near.start..meant.start);
+        let inside = self.part(meant.start..meant.end.min(near.end));
         // A mask that begins before the place goes on into it once.
-        let after = self.part(meant.end..line.end as usize);
+        let after = self.part(meant.end.min(near.end)..near.end);
+        let is_more = (near.start > line.start, near.end < line.end);
         let text = printable_code(&before) + &printable_code(&inside) + &printable_code(&after);
         let (from, length) = (printable_code(&before).len(), printable_code(&inside).len());
         let shown = window(text.trim_end(), from..from + length, WIDTH);
@@ -153,15 +175,25 @@ impl Excerpts {
             let start = text[..from].chars().count();
             start..start + text[from..from + length].chars().count()
         };
-        Excerpt { line: position.line, text: shown.into_owned(), marked }
+        let mut shown = shown.into_owned();
+        let mut marked = marked;
+        if is_more.1 && !shown.ends_with('…') {
+            shown.push('…');
+        }
+        if is_more.0 && !shown.starts_with('…') {
+            shown.insert(0, '…');
+            marked = marked.start + 1..marked.end + 1;
+        }
+        Excerpt { line: position.line, text: shown, marked }
     }
 
     /// A part of the text with what is hidden replaced.
     fn part(&self, range: Range<usize>) -> String {
         let mut text = String::new();
         let mut at = range.start;
-        let first = self.hidden.partition_point(|hidden| hidden.end <= range.start);
-        for hidden in self.hidden[first..].iter().take_while(|hidden| hidden.start < range.end) {
+        let covered = self.covered();
+        let first = covered.partition_point(|hidden| hidden.end <= range.start);
+        for hidden in covered[first..].iter().take_while(|hidden| hidden.start < range.end) {
             let (from, to) = (hidden.start.max(range.start), hidden.end.min(range.end));
             if from >= to {
                 continue;
@@ -171,8 +203,17 @@ impl Excerpts {
             at = to;
         }
         text.push_str(self.source.slice(Span::new(at, range.end)));
-        // The same value again, where no rule sees it.
-        self.text(&text)
+        text
+    }
+
+    /// All that is not shown: what is hidden, and the same values again, where no rule sees them.
+    fn covered(&self) -> &[Range<usize>] {
+        self.covered.get_or_init(|| {
+            let mut covered = self.secrets.places(self.source.text());
+            covered.extend(self.hidden.iter().cloned());
+            apart(&mut covered);
+            covered
+        })
     }
 }
 

@@ -23,3 +23,4 @@ mod scale;
 mod secrecy;
 mod servers;
 mod story;
+mod vault;

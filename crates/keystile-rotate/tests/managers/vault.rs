@@ -14,7 +14,7 @@ use keystile_rotate::backend::vault::{VaultConnection, VaultLogin, VaultSettings
 use keystile_scan::SecretBytes;
 use serde_json::{Value, json};
 
-use crate::managers::http::message;
+use super::managers::http::message;
 
 /// How long Vault may take to answer: a second, unless the machine is busy.
 const START_LIMIT: Duration = Duration::from_secs(90);
@@ -55,13 +55,19 @@ impl Vault {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The address and the root token.
+    pub(crate) fn root(&self) -> (String, &str) {
+        (self.address(), &self.token)
+    }
+
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
     /// Settings with the root token.
     pub(crate) fn settings(&self) -> VaultSettings {
-        self.settings_with(VaultLogin::Token(SecretBytes::new(self.token.as_bytes())))
+        let (_, token) = self.root();
+        self.settings_with(VaultLogin::Token(SecretBytes::new(token.as_bytes())))
     }
 
     pub(crate) fn settings_with(&self, login: VaultLogin) -> VaultSettings {

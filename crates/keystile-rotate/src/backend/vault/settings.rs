@@ -95,6 +95,7 @@ impl VaultSettings {
             let why = "asks for connections that anyone could answer; give the authority in VAULT_CACERT instead";
             return Err(CallError::new(CallErrorKind::Misconfigured, "VAULT_SKIP_VERIFY", why));
         }
+        let address = need("VAULT_ADDR", "write https://HOST[:PORT] of Vault")?;
         let mounts = |name: &str, usual: &str| {
             let list = get(name).unwrap_or_else(|| usual.to_owned());
             let mounts = list.split(',').map(|mount| mount.trim().trim_matches('/').to_owned());
@@ -126,7 +127,7 @@ impl VaultSettings {
             }
         };
         Ok(Self {
-            address: need("VAULT_ADDR", "write https://HOST[:PORT] of Vault")?,
+            address,
             namespace: get("VAULT_NAMESPACE").map(|name| name.trim_matches('/').to_owned()).filter(|n| !n.is_empty()),
             authorities: get("VAULT_CACERT").map(PathBuf::from),
             login,
@@ -189,13 +190,17 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
+        const ADDRESS: (&str, &str) = ("VAULT_ADDR", "https://vault.example.com");
         for (variables, named) in [
             (&[("VAULT_TOKEN", "t")][..], "VAULT_ADDR: is not set"),
-            (&[("VAULT_ADDR", "https://x")], "VAULT_TOKEN: no token"),
+            (&[ADDRESS], "VAULT_TOKEN: no token"),
             (&[("VAULT_SKIP_VERIFY", "true")], "VAULT_SKIP_VERIFY"),
-            (&[("KEYSTILE_VAULT_AUTH", "jwt"), ("KEYSTILE_VAULT_ROLE", "r")], "KEYSTILE_VAULT_JWT_FILE: is not set"),
-            (&[("KEYSTILE_VAULT_AUTH", "kubernetes")], "KEYSTILE_VAULT_ROLE: is not set"),
-            (&[("KEYSTILE_VAULT_AUTH", "ldap")], "ldap is not known"),
+            (
+                &[ADDRESS, ("KEYSTILE_VAULT_AUTH", "jwt"), ("KEYSTILE_VAULT_ROLE", "r")],
+                "KEYSTILE_VAULT_JWT_FILE: is not set",
+            ),
+            (&[ADDRESS, ("KEYSTILE_VAULT_AUTH", "kubernetes")], "KEYSTILE_VAULT_ROLE: is not set"),
+            (&[ADDRESS, ("KEYSTILE_VAULT_AUTH", "ldap")], "ldap is not known"),
         ] {
             let error = settings(variables).expect_err(named).to_string();
             assert!(error.contains(named), "{named}: {error}");

@@ -7,6 +7,7 @@ use keystile_inventory::{RotationMeans, SecretArn, Stage, VersionId};
 use keystile_rotate::backend::BackendKind;
 use keystile_rotate::consumers::{ClusterError, ConsumerWorld, Consumers, Kubectl, Wanted, consumers};
 use keystile_rotate::plan::{Held, Strategy};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn held(backend: BackendKind, account: &str, arn: &str, name: &str, version: &str) -> Held {
@@ -290,4 +291,27 @@ fn a_cluster_that_tells_nothing_is_an_error() {
     let kubectl = kubectl(folder.path(), "", &[]);
     let error = ConsumerWorld::of_cluster(&kubectl).expect_err("it tells nothing");
     assert!(matches!(error, ClusterError::Refused(_)), "{error}");
+}
+
+const NAME: &str = "/prod/shop/db";
+
+/// Whether a key through a store with a prefix is taken for the secret.
+fn is_named(prefix: &str, key: &str) -> bool {
+    let aws = json!({"aws": {"service": "SecretsManager", "region": "eu-west-1", "prefix": prefix}});
+    let world = world(&[store("aws", &aws), one("e", "aws", &json!({"key": key}))]);
+    let arn = format!("arn:aws:secretsmanager:eu-west-1:111111111111:secret:{NAME}-AbCdEf");
+    let mut held = held(BackendKind::AwsSecretsManager, "111111111111", &arn, NAME, "v");
+    held.region = Some("eu-west-1".to_owned());
+    let found = consumers(&world, &Wanted::of(&held));
+    assert!(found.is_complete(), "{:?}", found.undecided);
+    !found.consumers.is_empty()
+}
+
+proptest! {
+    /// However a name is parted between a store and a reference, it is the same secret; and no other is.
+    #[test]
+    fn a_name_is_what_prefix_and_key_make_together(at in 0..NAME.len(), prefix in "(/prod|/dev)?(/shop|/)?", key in "(/?prod)?(/?shop)?/?db2?") {
+        prop_assert!(is_named(&NAME[..at], &NAME[at..]));
+        prop_assert_eq!(is_named(&prefix, &key), format!("{prefix}{key}") == NAME);
+    }
 }

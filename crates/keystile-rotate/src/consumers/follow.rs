@@ -52,10 +52,11 @@ pub(super) fn classes(world: &ConsumerWorld, wanted: &Wanted<'_>, gathering: &mu
             .filter(|workload| mounts(workload, &class.name))
             .map(|workload| world.account_of_service_account(&workload.name.namespace, &workload.service_account))
             .collect();
-        let account = match accounts.len() {
-            1 => accounts.into_iter().next().flatten(),
-            _ if accounts.contains(&Some(wanted.held.account.as_str())) => Some(wanted.held.account.as_str()),
-            _ => None,
+        let own = Some(wanted.held.account.as_str());
+        let account = match accounts.contains(&own) {
+            true => own,
+            false if accounts.contains(&None) => None,
+            false => accounts.first().copied().flatten(),
         };
         let mounted = class.mounts(wanted, account);
         let file = class.file.as_deref();

@@ -351,6 +351,8 @@ fn a_run_over_a_static_role_that_is_killed_after_any_line_rotates_once() {
 
 #[test]
 fn a_rotation_without_an_answer_is_not_asked_for_again() {
+    // That there was no answer, or, plainly, that the leak is active: neither is a success.
+    let is_open = |outcome| matches!(outcome, Outcome::NoAnswer | Outcome::FailedLeakActive);
     let Some((vault, postgres)) = with_database() else { return };
     for loss in [Loss::Answer, Loss::Request] {
         let leaked = given(&vault);
@@ -363,7 +365,7 @@ fn a_rotation_without_an_answer_is_not_asked_for_again() {
             // What was done is seen, and proven; that it was this run's doing is not.
             Loss::Answer => assert_eq!((result.outcome, rotated), (Outcome::RotatedByOther, true), "{result:?}"),
             Loss::Request => {
-                assert_eq!((result.outcome, rotated), (Outcome::FailedLeakActive, false), "{result:?}");
+                assert!(is_open(result.outcome) && !rotated, "{result:?}");
                 let later = apply(&VaultDatabase::new(vault.connect()), &plan);
                 assert_eq!(later.outcome, Outcome::Rotated, "{later:?}");
             }
@@ -375,7 +377,7 @@ fn a_rotation_without_an_answer_is_not_asked_for_again() {
     let plan = plan(&engine, "database/static-creds/", leaked["password"].as_str().unwrap(), false);
     drop(postgres);
     let result = apply(&engine, &plan);
-    assert_eq!(result.outcome, Outcome::FailedLeakActive, "{result:?}");
+    assert!(is_open(result.outcome), "{result:?}");
     let shown = format!("{result:?}");
     assert!(!shown.contains(leaked["password"].as_str().unwrap()), "{shown}");
 }

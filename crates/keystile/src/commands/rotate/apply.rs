@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keystile_rotate::journal::{Journal, JournalWriter};
+use keystile_rotate::journal::JournalWriter;
 use keystile_rotate::plan::Action;
 use keystile_rotate::run::{Limits, Run};
 use keystile_rotate::{PlanItem, RotationPlan};
@@ -34,10 +34,9 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
     let plan = plan_file::read(&args.plan)?;
     show::check_destinations(&args.reports)?;
     let journal_path = plan_file::journal_path(&args.plan, args.journal.as_deref());
-    let before = plan_file::journal(&journal_path, &plan)?;
-    if kind != Kind::Apply && before.entries.is_empty() {
-        let cure = "`keystile rotate apply` begins; --journal names another file";
-        return Err(UsageError(format!("the journal {} is empty or not there; {cure}", journal_path.display())).into());
+    let before = plan_file::journal(&journal_path)?;
+    if kind != Kind::Apply {
+        plan_file::expect_run(&before, &journal_path, &plan)?;
     }
     let chosen = chosen(args, &plan)?;
     let acting: Vec<&PlanItem> = plan.items.iter().filter(|item| chosen.contains(&item.number) && acts(item)).collect();
@@ -64,7 +63,7 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
     let clock = SystemClock::new(stop);
     let mut writer = JournalWriter::open(&journal_path, run_id()).map_err(|error| UsageError(error.to_string()))?;
     // Read again, now that nobody else writes.
-    let before = plan_file::journal(&journal_path, &plan)?;
+    let before = plan_file::journal(&journal_path)?;
     let history = before.history();
     let connected = managers.connected();
     let run = Run::new(&connected, &clock, limits, &history, stop, &mut writer);
@@ -74,7 +73,7 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
     }
     .map_err(|error| UsageError(error.to_string()))?;
     drop(writer);
-    let journal = Journal::read(&journal_path).map_err(|error| UsageError(error.to_string()))?;
+    let journal = plan_file::journal(&journal_path)?;
     let exit = show::result(&plan, &journal, Some(&report), &args.plan, &args.reports)?;
     Ok(terminal::signal_status().map_or(exit, Exit::Interrupted))
 }

@@ -13,6 +13,7 @@ use crate::cli::rotate::PlanArgs;
 use crate::find::{Found, find};
 use crate::report::text::printable;
 use crate::scan_request::ScanRequest;
+use crate::terminal;
 
 /// What there is to plan for.
 #[derive(Debug)]
@@ -54,6 +55,9 @@ pub(super) fn scan(args: &PlanArgs) -> anyhow::Result<Leaks> {
     let mut what = args.path.as_deref().unwrap_or(Path::new(".")).display().to_string();
     if let Some(range) = &args.range {
         what = format!("{what} ({range})");
+    }
+    if coverage.blobs_scanned + coverage.files_scanned + coverage.messages_scanned == 0 {
+        terminal::warning("nothing was scanned, so no leak can have been found");
     }
     let source = Source { what, gaps: gaps(&coverage) };
     Ok(Leaks::of(sorted.reported.iter().map(parts), source))

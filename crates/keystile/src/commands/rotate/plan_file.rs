@@ -51,16 +51,24 @@ pub(super) fn journal_path(plan: &Path, named: Option<&Path>) -> PathBuf {
     }
 }
 
-/// Reads the journal of a plan.
+/// Reads a journal. Runs of other plans may be in it: a plan that is made anew goes on in the journal of the one
+/// before.
 ///
 /// # Errors
-/// It can't be read, or is of other plans.
-pub(super) fn journal(path: &Path, plan: &RotationPlan) -> anyhow::Result<Journal> {
-    let journal = Journal::read(path).map_err(|error| UsageError(error.to_string()))?;
-    let plans = journal.plans();
-    if !plans.is_empty() && !plans.contains(plan.digest().as_str()) {
-        let cure = "name the journal of this plan, or another file for a new one";
-        return Err(UsageError(format!("the journal {} belongs to another plan; {cure}", path.display())).into());
+/// It can't be read.
+pub(super) fn journal(path: &Path) -> anyhow::Result<Journal> {
+    Journal::read(path).map_err(|error| UsageError(error.to_string()).into())
+}
+
+/// Fails where no run of the plan is in the journal.
+///
+/// # Errors
+/// That.
+pub(super) fn expect_run(journal: &Journal, path: &Path, plan: &RotationPlan) -> anyhow::Result<()> {
+    if journal.plans().contains(plan.digest().as_str()) {
+        return Ok(());
     }
-    Ok(journal)
+    let what = if journal.entries.is_empty() { "is empty or not there" } else { "has runs of other plans alone" };
+    let cure = "`keystile rotate apply` begins; --journal names another file";
+    Err(UsageError(format!("nothing was done yet: the journal {} {what}; {cure}", path.display())).into())
 }

@@ -106,6 +106,13 @@ fn check_allowed(args: &ApplyArgs, acting: &[&PlanItem]) -> anyhow::Result<()> {
         }
     }
     for item in acting {
+        let accounts = &args.guards.allow_account;
+        let key = item.access_key.as_ref();
+        let account = item.secret.as_ref().map(|held| &held.account).or(key.and_then(|key| key.account.as_ref()));
+        if let Some(account) = account.filter(|account| !accounts.is_empty() && !accounts.contains(account)) {
+            let text = format!("item {}: account {account} is not allowed; give --allow-account", item.number);
+            return Err(UsageError(text).into());
+        }
         let Some(held) = &item.secret else { continue };
         let prefixes = &args.guards.allow_prefix;
         if !prefixes.is_empty() && !prefixes.iter().any(|prefix| held.name.starts_with(prefix)) {
@@ -113,11 +120,6 @@ fn check_allowed(args: &ApplyArgs, acting: &[&PlanItem]) -> anyhow::Result<()> {
                 "item {}: {} has none of the allowed prefixes; leave the item out with --item, or give --allow-prefix",
                 item.number, held.name
             );
-            return Err(UsageError(text).into());
-        }
-        let accounts = &args.guards.allow_account;
-        if !accounts.is_empty() && !accounts.contains(&held.account) {
-            let text = format!("item {}: account {} is not allowed; give --allow-account", item.number, held.account);
             return Err(UsageError(text).into());
         }
     }

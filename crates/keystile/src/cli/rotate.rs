@@ -22,7 +22,7 @@ pub enum RotateCommand {
     Plan(Box<PlanArgs>),
     /// Carry a plan out: rotate, wait, prove that the leaked value is no longer current
     Apply(Box<ApplyArgs>),
-    /// Look again at what became of a plan; changes nothing
+    /// Say what became of a plan, as its journal tells; asks nobody, changes nothing
     Status(Box<StatusArgs>),
     /// Go on with a plan after a crash, an interruption or a time limit
     Resume(Box<ApplyArgs>),
@@ -240,10 +240,6 @@ pub struct ApplyArgs {
     #[arg(long, help_heading = "Guards")]
     pub second_rotation: bool,
 
-    /// Take the label of a version in the making off that nothing has moved for six hours, then rotate
-    #[arg(long, help_heading = "Guards")]
-    pub clear_stuck: bool,
-
     /// Most secrets to change in this run
     #[arg(long, value_name = "N", help_heading = "Guards", default_value_t = 5)]
     pub max: u32,
@@ -256,7 +252,7 @@ pub struct ApplyArgs {
     #[arg(long, value_name = "SECONDS", help_heading = "Work", default_value_t = 300)]
     pub wait: u64,
 
-    /// Ask for the rotations and don't wait for their end (`status` and `resume` look again)
+    /// Ask for the rotations and don't wait for their end (`resume` looks again)
     #[arg(long, help_heading = "Work", conflicts_with = "wait")]
     pub no_wait: bool,
 
@@ -291,14 +287,6 @@ pub struct StatusArgs {
     /// The plan's file
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-
-    /// Say what the journal says, without asking the secret managers
-    #[arg(long)]
-    pub offline: bool,
-
-    /// AWS: profile of the shared configuration files (default: AWS_PROFILE)
-    #[arg(long, value_name = "NAME", help_heading = "Managed secrets")]
-    pub profile: Option<String>,
 
     /// The journal (default: beside the plan, with .journal.jsonl at its end)
     #[arg(long, value_name = "FILE", help_heading = "Work")]

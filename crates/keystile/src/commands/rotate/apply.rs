@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use keystile_rotate::journal::JournalWriter;
 use keystile_rotate::plan::Action;
 use keystile_rotate::run::{Limits, Run};
+use keystile_rotate::token::Purpose;
 use keystile_rotate::{PlanItem, RotationPlan};
 
 use super::confirm::confirm;
@@ -104,6 +105,15 @@ fn check_allowed(args: &ApplyArgs, acting: &[&PlanItem]) -> anyhow::Result<()> {
                 format!("--allow-prefix {prefix} must end in /, -, _ or .: it would cover names that begin alike");
             return Err(UsageError(text).into());
         }
+    }
+    let second = acting.iter().find(|item| item.action == Action::Rotate(Purpose::Second));
+    if let Some(item) = second.filter(|_| !args.second_rotation) {
+        let text = format!(
+            "item {}: a second rotation cuts off consumers that never refreshed since the first; give --second-rotation, \
+             or leave the item out with --item",
+            item.number
+        );
+        return Err(UsageError(text).into());
     }
     for item in acting {
         let accounts = &args.guards.allow_account;

@@ -40,6 +40,11 @@ const MOST_LEVELS: usize = 8;
 fn parse(xml: &str) -> Result<Element, String> {
     let mut document = Document::new(xml);
     let root = document.root_element().map_err(|error| error.to_string())?;
+    // The decoder takes the end of the text for the end of every open element: an answer that was cut off must not
+    // be read as a short list.
+    if !xml.trim_end().ends_with(&format!("</{}>", root.start_el().local())) {
+        return Err("the answer is cut off".to_owned());
+    }
     element(root, MOST_LEVELS).map_err(|error| error.to_string())
 }
 

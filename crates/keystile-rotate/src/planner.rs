@@ -138,9 +138,7 @@ fn managed(leak: &Leak, hit: &Hit, search: &Search, guards: &Guards, now: Timest
         if matches!(action, Action::Rotate(_)) && record.rotation == RotationMeans::Nobody {
             let why = "nobody rotates this secret: it has no rotation function and no service owns it".to_owned();
             blocked.push(Block { outcome: Outcome::NoRotationFunction, why });
-            guidance.push(
-                "attach a rotation function, or replace the value at its issuer and store the new one".to_owned(),
-            );
+            guidance.extend(search.ways_out.iter().cloned());
         }
     }
     PlanItem {
@@ -248,7 +246,8 @@ mod tests {
             caller: "me".to_owned(),
             endpoint: "localhost".to_owned(),
         };
-        Search { identity, index, secrets: known, searched: Searched::default() }
+        let ways_out = vec!["by hand".to_owned()];
+        Search { identity, index, secrets: known, searched: Searched::default(), ways_out }
     }
 
     fn plan_of(search: &Search) -> RotationPlan {
@@ -297,7 +296,7 @@ mod tests {
     fn who_has_no_rotation_function_is_blocked_with_a_way_out() {
         let plan = plan_of(&search(&[&[("AWSCURRENT", "app", LEAKED)]], &RotationMeans::Nobody));
         assert_eq!(plan.items[0].blocked[0].outcome, Outcome::NoRotationFunction);
-        assert_eq!(plan.items[0].guidance.len(), 1);
+        assert_eq!(plan.items[0].guidance, ["by hand"], "as the manager says it");
     }
 
     #[test]

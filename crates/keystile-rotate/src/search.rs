@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use keystile_inventory::{CallError, CallErrorKind, SecretArn, SecretRecord, Stage, VersionId};
+use keystile_inventory::{CallError, CallErrorKind, RotationMeans, SecretArn, SecretRecord, Stage, VersionId};
 
 use crate::backend::{Identity, SecretBackend};
 use crate::clock::Clock;
@@ -67,6 +67,8 @@ pub struct Search {
     pub secrets: Vec<Known>,
     /// Counts, and what could not be read.
     pub searched: Searched,
+    /// What to do about a secret that nobody rotates, in this manager.
+    pub ways_out: Vec<String>,
 }
 
 /// How far a search is.
@@ -96,6 +98,7 @@ pub fn search(
     secrets.extend(describe(backend, scope, clock, &mut unread)?);
     let mut search = Search {
         identity,
+        ways_out: backend.ways_out(&RotationMeans::Nobody),
         index: ValueIndex::new(key),
         secrets: secrets.into_iter().map(|record| Known { record, logins: BTreeMap::new() }).collect(),
         searched: Searched {

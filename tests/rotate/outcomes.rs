@@ -309,6 +309,34 @@ fn nobody_is_taken_for_consent() {
 }
 
 #[test]
+fn guards_hold_when_a_plan_is_carried_out_too() {
+    let Some(emulator) = Emulator::start() else { return };
+    let leak = Leak::new("guards");
+    let value = json!({ "username": "app", "password": leak.password }).to_string();
+    emulator.secret("/prod/a/db", &value).create();
+    let plan = leak.repository.beside("plan.json");
+    // Whoever planned allowed what whoever applies does not.
+    let allowed = ["rotate", "plan", "--prefix", "/prod/a/", "--allow-untagged", "--output", plan.to_str().unwrap()];
+    leak.keystile(&emulator, &allowed).expect(1);
+    let refused = leak.keystile(&emulator, &apply(&plan)).expect(2);
+    assert!(refused.stderr.contains("lacks the tag keystile.io/rotate=allow"), "{}", refused.stderr);
+    let tag = |value: &str| {
+        let tags = json!([{ "Key": "keystile.io/rotate", "Value": value }]);
+        assert_eq!(emulator.call("TagResource", &json!({ "SecretId": "/prod/a/db", "Tags": tags })).0, 200);
+    };
+    tag("deny");
+    let untagged = [&apply(&plan)[..], &["--allow-untagged"]].concat();
+    let refused = leak.keystile(&emulator, &untagged).expect(2);
+    assert!(refused.stderr.contains("keystile.io/rotate=deny forbids it"), "{}", refused.stderr);
+    assert_eq!(emulator.count("RotateSecret"), 0);
+    tag("allow");
+    leak.keystile(&emulator, &apply(&plan)).expect(0);
+    // Once more: nothing is to be done, and the interval since the last rotation stands in nobody's way.
+    leak.keystile(&emulator, &apply(&plan)).expect(0);
+    assert_eq!(emulator.count("RotateSecret"), 1);
+}
+
+#[test]
 fn whoever_sits_at_the_terminal_is_asked() {
     let Some(emulator) = Emulator::start() else { return };
     let leak = Leak::new("terminal");

@@ -10,6 +10,7 @@ use keystile_rotate::token::Purpose;
 use keystile_rotate::{PlanItem, RotationPlan};
 
 use super::confirm::confirm;
+use super::recheck::recheck;
 use super::{plan_file, show};
 use crate::cli::rotate::ApplyArgs;
 use crate::exit::{Exit, UsageError};
@@ -44,6 +45,9 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
     check_allowed(args, &acting)?;
     let stop = terminal::stop_gracefully();
     let managers = Managers::of_plan(&plan, &chosen, args.profile.as_deref())?;
+    if kind != Kind::Abort {
+        recheck(&args.guards, &managers, &acting, &before.history())?;
+    }
     if !args.yes && !acting.is_empty() {
         let verb = match kind {
             Kind::Apply | Kind::Resume => "Change",

@@ -7,6 +7,7 @@ mod leaks;
 mod map;
 mod plan;
 mod plan_file;
+mod recheck;
 mod reread;
 mod show;
 mod status;

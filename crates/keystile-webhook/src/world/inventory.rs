@@ -34,10 +34,10 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Entries that were listed at `read_at`.
+    /// What was listed at `read_at`.
     #[must_use]
-    pub fn new(entries: impl IntoIterator<Item = InventoryEntry>, read_at: Timestamp) -> Self {
-        Self { entries: entries.into_iter().collect(), read_at }
+    pub const fn new(entries: InventoryIndex, read_at: Timestamp) -> Self {
+        Self { entries, read_at }
     }
 }
 
@@ -45,7 +45,7 @@ impl Held {
     /// Entries that were listed at `read_at`.
     #[must_use]
     pub fn new(entries: Vec<InventoryEntry>, read_at: Timestamp) -> Self {
-        Self(Parts::Whole(Arc::new(Listed::new(entries, read_at))))
+        Self(Parts::Whole(Arc::new(Listed::new(entries.into_iter().collect(), read_at))))
     }
 
     /// Nothing yet of any of `regions`, at `since`.
@@ -63,6 +63,17 @@ impl Held {
         self
     }
 
+    /// All that it says of a region that is listed by itself; empty where nothing is known yet.
+    #[must_use]
+    pub fn of_region(&self, region: &str) -> InventoryIndex {
+        match &self.0 {
+            Parts::ByRegion { regions, .. } => {
+                regions.get(region).and_then(|listed| Some(listed.as_ref()?.entries.clone())).unwrap_or_default()
+            }
+            Parts::Whole(_) => InventoryIndex::default(),
+        }
+    }
+
     /// What it says of a secret of a region, in `account` where that is known.
     #[must_use]
     pub fn find(&self, account: Option<&str>, region: &str, name: &str) -> Inventory {
@@ -72,9 +83,7 @@ impl Held {
         };
         match listed {
             Some(Some(listed)) => listed.entries.find(account, region, name, listed.read_at),
-            Some(None) => {
-                Inventory::Unclear { why: format!("region {region} could not be listed so far"), read_at: since }
-            }
+            Some(None) => Inventory::Unclear { why: format!("region {region} was not listed yet"), read_at: since },
             // As of a file that has nothing of the region.
             None => InventoryIndex::default().find(account, region, name, self.oldest()),
         }
@@ -198,15 +207,19 @@ mod tests {
         }
     }
 
+    fn listed(region: &str, name: &str, read_at: Timestamp) -> Listed {
+        Listed::new([entry(region, name)].into_iter().collect(), read_at)
+    }
+
     #[test]
     fn regions_are_of_their_own_time_and_one_that_was_never_read_is_unclear() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let regions = ["eu-west-1".to_owned(), "eu-north-1".to_owned()];
         let none = Held::of_regions(regions, at(10));
         let Inventory::Unclear { why, read_at } = none.find(None, "eu-west-1", "a") else { panic!("{none:?}") };
-        assert_eq!((why.as_str(), read_at), ("region eu-west-1 could not be listed so far", at(10)));
+        assert_eq!((why.as_str(), read_at), ("region eu-west-1 was not listed yet", at(10)));
 
-        let one = none.clone().with_region("eu-west-1", Listed::new([entry("eu-west-1", "a")], at(20)));
+        let one = none.clone().with_region("eu-west-1", listed("eu-west-1", "a", at(20)));
         assert!(matches!(one.find(None, "eu-west-1", "a"), Inventory::Entry { read_at, .. } if read_at == at(20)));
         assert_eq!(one.find(None, "eu-west-1", "b"), Inventory::Absent { read_at: at(20) });
         assert!(matches!(one.find(None, "eu-north-1", "a"), Inventory::Unclear { read_at, .. } if read_at == at(10)));
@@ -214,8 +227,8 @@ mod tests {
         let file = Held::new(vec![entry("eu-west-1", "a")], at(10));
         assert_eq!(one.find(None, "us-east-1", "a"), file.find(None, "us-east-1", "a"));
 
-        let again = one.clone().with_region("eu-west-1", Listed::new([entry("eu-west-1", "a")], at(30)));
-        let other = one.clone().with_region("eu-west-1", Listed::new([entry("eu-west-1", "b")], at(30)));
+        let again = one.clone().with_region("eu-west-1", listed("eu-west-1", "a", at(30)));
+        let other = one.clone().with_region("eu-west-1", listed("eu-west-1", "b", at(30)));
         assert!(one.says_the_same(&again) && !one.says_the_same(&other) && !one.says_the_same(&none));
     }
 

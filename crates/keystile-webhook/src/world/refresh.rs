@@ -17,6 +17,7 @@ use keystile_inventory::aws::connection::PATIENT_ATTEMPTS;
 use keystile_inventory::aws::region::outermost;
 use keystile_inventory::aws::{AwsOptions, Connection, Secrets};
 use keystile_inventory::{CallError, CallErrorKind, entry};
+use keystile_policy::inventory::{InventoryIndex, InventoryIndexBuilder};
 
 use super::SharedSurroundings;
 use super::inventory::{Held, Listed};
@@ -104,6 +105,11 @@ impl State {
         Arc::new(Self { held: Mutex::new(held), surroundings: Arc::clone(surroundings) })
     }
 
+    /// What is known of a region.
+    fn of_region(&self, region: &str) -> InventoryIndex {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).of_region(region)
+    }
+
     /// A region was listed whole.
     fn take(&self, region: &str, listed: Listed) {
         // Told under the lock: of two regions that are done at once, the later must not undo the other.
@@ -145,7 +151,7 @@ impl Keeper {
         match listed {
             Ok(entries) => {
                 let secrets = entries.len();
-                self.state.take(region, Listed::new(entries, began));
+                self.state.take(region, Listed::new(entries.build(), began));
                 self.metrics.listed(region, secrets, began.as_second());
                 // Once for as long as it is so.
                 if self.failures > 0 || self.known != Some(secrets) {
@@ -169,11 +175,11 @@ impl Keeper {
     }
 
     /// All secrets of the region, or an error.
-    async fn list(&self) -> Result<Vec<keystile_policy::world::InventoryEntry>, CallError> {
-        let mut entries = Vec::new();
+    async fn list(&self) -> Result<InventoryIndexBuilder, CallError> {
+        let mut entries = InventoryIndexBuilder::after(self.state.of_region(self.secrets.region()));
         for prefix in outermost(&self.prefixes) {
             let mut each = |record| {
-                entries.push(entry(record));
+                entries.insert(entry(record));
                 ControlFlow::Continue(())
             };
             self.secrets.list(prefix, &mut each).await?;
@@ -233,7 +239,7 @@ mod tests {
                 arn: format!("arn:aws:secretsmanager:{region}:111111111111:secret:{name}-AbCdEf"),
                 ..InventoryEntry::default()
             });
-            Listed::new(entries.collect::<Vec<_>>(), at(seconds))
+            Listed::new(entries.collect(), at(seconds))
         };
         state.take("eu-west-1", listed("eu-west-1", &["a"], 2));
         state.take("us-east-1", listed("us-east-1", &["b"], 3));

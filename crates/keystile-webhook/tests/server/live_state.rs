@@ -201,7 +201,7 @@ async fn what_was_never_listed_is_not_evaluated() {
     let answer = webhook.judge("aws", "/prod/team-a/key").await;
     assert_eq!(answer["allowed"], true, "{answer}");
     let warnings = answer["warnings"].to_string();
-    assert!(warnings.contains("region us-east-1 could not be listed so"), "{warnings}");
+    assert!(warnings.contains("region us-east-1 was not listed yet"), "{warnings}");
     assert_eq!(webhook.get("/readyz").await.0, 200);
     let (_, metrics) = webhook.get("/metrics").await;
     assert!(metrics.contains("keystile_inventory_read_timestamp_seconds{region=\"eu-west-1\"} 0\n"), "{metrics}");
@@ -231,7 +231,7 @@ async fn memory_of_an_inventory() {
         let wanted = format!("keystile_inventory_refreshes_total{{result=\"listed\"}} {looks}");
         listing.until_metric(|line| line == wanted).await;
         let (none, listing) = (none.process.resident(), listing.process.resident());
-        println_figure(&format!("{looks} looks: {listing} KiB; without: {none} KiB"));
+        println_figure(&format!("{looks} looks: {listing:?} KiB; without: {none:?} KiB"));
     }
 }
 

@@ -71,11 +71,13 @@ impl Process {
         self.log.lock().unwrap().join("\n")
     }
 
-    /// Resident memory in KiB.
-    pub fn resident(&self) -> usize {
+    /// Resident memory in KiB, and what of it is no mapped file (the program's own text).
+    pub fn resident(&self) -> [usize; 2] {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        ["VmRSS:", "RssAnon:"].map(|field| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+            line.trim().trim_end_matches(" kB").parse().unwrap()
+        })
     }
 
     fn signal(&self, name: &str) {

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Policy(args) => commands::policy::run(*args),
         Command::Inventory(args) => commands::inventory::run(&args),
         Command::Rotate(args) => commands::rotate::run(*args),
+        Command::Demo(args) => commands::demo::run(&args),
         Command::Rules(args) => commands::rules::run(args),
         Command::Init(args) => commands::init::run(&args),
         Command::Completions(args) => commands::completions::run(&args),

@@ -2,39 +2,58 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 
 use crate::scrub::{scrub, scrub_arguments};
 
-/// Whether a signal asks for an end instead of being one.
-static IS_GRACEFUL: AtomicBool = AtomicBool::new(false);
-/// Set by a signal while [`stop_gracefully`] holds.
+/// What a signal does, one of the next three.
+static END: AtomicU8 = AtomicU8::new(AT_ONCE);
+/// It ends the process.
+const AT_ONCE: u8 = 0;
+/// The first asks for an end, the second is it.
+const AFTER_THE_CALL: u8 = 1;
+/// It asks for an end, however often.
+const AFTER_TIDYING_UP: u8 = 2;
+/// Set by a signal while [`stop_gracefully`] or [`stop_tidily`] holds.
 static STOP: AtomicBool = AtomicBool::new(false);
 /// That signal; 0: none.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Ends the process at once on Ctrl-C (130), termination (143) and hang-up (129): a scan holds nothing
 /// that needs tidying up, reports are written whole or not at all. Where [`stop_gracefully`] was called, the first
-/// signal asks for an end and the second one is it.
+/// signal asks for an end and the second one is it; where [`stop_tidily`] was, signals only ask.
 pub fn exit_on_signals() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     // Without the handler the default action ends the process too, with the same status in a shell.
     let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            if !IS_GRACEFUL.load(Ordering::SeqCst) || STOP.load(Ordering::SeqCst) {
-                std::process::exit(128 + signal);
-            }
+            let is_first = !STOP.load(Ordering::SeqCst);
+            let message = match END.load(Ordering::SeqCst) {
+                AFTER_THE_CALL if is_first => {
+                    "stopping: the call that is under way is finished and written down; once more ends at once"
+                }
+                AFTER_TIDYING_UP if is_first => "stopping: what was started is ended, what was made is removed",
+                AFTER_TIDYING_UP => continue,
+                _ => std::process::exit(128 + signal),
+            };
             SIGNAL.store(signal, Ordering::SeqCst);
             STOP.store(true, Ordering::SeqCst);
-            note("stopping: the call that is under way is finished and written down; once more ends at once");
+            note(message);
         }
     });
 }
 
 /// From now on the first signal sets the flag that is given back, and ends nothing.
 pub fn stop_gracefully() -> &'static AtomicBool {
-    IS_GRACEFUL.store(true, Ordering::SeqCst);
+    END.store(AFTER_THE_CALL, Ordering::SeqCst);
+    &STOP
+}
+
+/// From now on signals set the flag that is given back, and end nothing: for a command that must not leave what it
+/// made behind, and whose tidying up takes a moment at most.
+pub fn stop_tidily() -> &'static AtomicBool {
+    END.store(AFTER_TIDYING_UP, Ordering::SeqCst);
     &STOP
 }
 

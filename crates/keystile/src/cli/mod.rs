@@ -5,6 +5,7 @@
 use clap::{Parser, Subcommand};
 
 pub mod check;
+pub mod demo;
 pub mod gitleaks;
 pub mod init;
 pub mod inventory;
@@ -43,6 +44,8 @@ pub enum Command {
     Inventory(Box<inventory::InventoryArgs>),
     /// Rotate the managed secrets that leaks belong to, and prove it
     Rotate(Box<rotate::RotateArgs>),
+    /// Show the whole story with made-up credentials: a leak, its finding, a rotation, its proof
+    Demo(demo::DemoArgs),
     /// Look at the rules and try them
     Rules(rules::RulesArgs),
     /// Write a starting configuration, the git hook and a CI snippet

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod completions;
+pub mod demo;
 pub mod gitleaks;
 pub mod init;
 pub mod inventory;

@@ -100,8 +100,9 @@ async fn client(
                         break;
                     }
                 }
-                // Not sent, since the connection is closing: any client sends it again elsewhere.
-                Err(error) if error.is_canceled() || error.is_closed() => {
+                // Not sent, since the connection is closing, or sent behind the last one that the server says it takes:
+                // any client sends it again elsewhere.
+                Err(error) if error.is_canceled() || error.is_closed() || was_not_taken(&error) => {
                     told_to_close = true;
                     break;
                 }
@@ -113,4 +114,11 @@ async fn client(
         }
     }
     lost
+}
+
+/// Whether the server said with GOAWAY that it ends in good order and does nothing for the request (RFC 9113 §6.8: streams
+/// above the last one named were not acted on). hyper's client gives this error to those streams alone.
+fn was_not_taken(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.is_go_away() && cause.is_remote() && cause.reason() == Some(h2::Reason::NO_ERROR))
 }

@@ -71,7 +71,7 @@ fn cases() -> Vec<Case> {
         Case {
             name: "hang",
             meanwhile: |emulator, name| emulator.set_mode(name, "hang:60"),
-            end: ("pending", 3),
+            end: ("no-answer", 3),
             is_new: false,
             ..CASE
         },

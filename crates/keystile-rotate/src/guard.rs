@@ -4,8 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use keystile_inventory::SecretRecord;
 
 use crate::backend::Identity;
+use crate::journal::History;
 use crate::outcome::Outcome;
-use crate::plan::Block;
+use crate::plan::{Action, Block};
+use crate::token::Purpose;
 
 /// Tag that a secret must have to be rotated, and the value that it must have.
 pub const ALLOW_TAG: (&str, &str) = ("keystile.io/rotate", "allow");
@@ -32,6 +34,8 @@ pub struct Guards {
     pub may_generate: bool,
     /// Whether a secret may be rotated although something else writes it.
     pub ignores_writers: bool,
+    /// What earlier runs did, as their journals say.
+    pub history: History,
 }
 
 /// A prefix that can't be told from the beginning of another team's name.
@@ -49,9 +53,9 @@ impl Guards {
         open.map_or(Ok(()), |prefix| Err(OpenPrefix(prefix.clone())))
     }
 
-    /// Everything that forbids touching the secret, each with the cure.
+    /// Everything that forbids the action on the secret, each with the cure.
     #[must_use]
-    pub fn blocks(&self, identity: &Identity, record: &SecretRecord, now: Timestamp) -> Vec<Block> {
+    pub fn blocks(&self, identity: &Identity, record: &SecretRecord, action: Action, now: Timestamp) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut block = |outcome: Outcome, why: String| blocks.push(Block { outcome, why });
         let account = account_of(record).unwrap_or(&identity.account);
@@ -84,9 +88,11 @@ impl Guards {
             let why = "its schedule is switched off, and a rotation may switch it on again; give --allow-reenable";
             block(Outcome::Blocked, why.to_owned());
         }
-        if let Some(last) = record.last_rotated
-            && now.duration_since(last) < INTERVAL
-        {
+        let is_second = action == Action::Rotate(Purpose::Second);
+        // Our own journal counts as well: LastRotatedDate has only what the manager calls a success. A second
+        // rotation has leave and a wait of its own (`Limits::second_rotation`).
+        let last = record.last_rotated.max(self.history.last_rotation(&record.arn));
+        if let Some(last) = last.filter(|last| !is_second && now.duration_since(*last) < INTERVAL) {
             let why = format!("it was rotated at {last}, less than four hours ago; wait, or look at who did");
             block(Outcome::Blocked, why);
         }
@@ -131,7 +137,11 @@ fn writer_of(record: &SecretRecord) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::backend::BackendKind;
-    use keystile_inventory::SecretArn;
+    use crate::journal::{Call, Entry, Event, Journal};
+    use crate::token::Token;
+    use keystile_inventory::{SecretArn, VersionId};
+
+    const FIRST: Action = Action::Rotate(Purpose::First);
 
     fn identity() -> Identity {
         Identity {
@@ -197,12 +207,49 @@ mod tests {
             let (mut record, mut guards) = (record(), guards());
             change(&mut record, &mut guards);
             let outcomes: Vec<Outcome> =
-                guards.blocks(&identity(), &record, now).into_iter().map(|block| block.outcome).collect();
+                guards.blocks(&identity(), &record, FIRST, now).into_iter().map(|block| block.outcome).collect();
             assert_eq!(outcomes, expected.into_iter().collect::<Vec<_>>(), "{name}");
         }
         for (last, blocks) in [("2026-11-25T08:00:01Z", 1), ("2026-11-25T08:00:00Z", 0)] {
             let record = SecretRecord { last_rotated: at(last), ..record() };
-            assert_eq!(guards().blocks(&identity(), &record, now).len(), blocks, "rotated at {last}");
+            let count = |action| guards().blocks(&identity(), &record, action, now).len();
+            assert_eq!(count(FIRST), blocks, "rotated at {last}");
+            assert_eq!(count(Action::Rotate(Purpose::Second)), 0, "it has a wait of its own");
+        }
+    }
+
+    #[test]
+    fn a_rotation_of_our_own_counts_whatever_the_manager_says() {
+        let (secret, leaked) = (record(), VersionId("v1".to_owned()));
+        let token = Token::derive(&secret.arn, &leaked, Purpose::First, 0);
+        let time = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let line = |at: &str, event| Entry { at: time(at), run: "r".to_owned(), event };
+        let entries = [
+            line(
+                "2026-11-25T10:00:00Z",
+                Event::Intent { item: 1, arn: secret.arn.clone(), leaked, call: Call::Rotate, token, generation: 0 },
+            ),
+            line("2026-11-25T10:00:01Z", Event::Answer { item: 1, call: Call::Rotate, request_id: None, error: None }),
+            line(
+                "2026-11-25T10:00:09Z",
+                Event::Ended {
+                    item: 1,
+                    outcome: Outcome::Rotated,
+                    current: None,
+                    since: Some(time("2026-11-25T10:00:05Z")),
+                    proof: Vec::new(),
+                },
+            ),
+        ];
+        for (lines, now, blocks) in [
+            (3, "2026-11-25T14:00:04Z", 1),
+            (3, "2026-11-25T14:00:05Z", 0),
+            // Asked for is not done.
+            (2, "2026-11-25T10:00:02Z", 0),
+        ] {
+            let journal = Journal { entries: entries[..lines].to_vec(), torn: false };
+            let guards = Guards { history: journal.history(), ..guards() };
+            assert_eq!(guards.blocks(&identity(), &secret, FIRST, time(now)).len(), blocks, "{lines} lines, {now}");
         }
     }
 

@@ -56,8 +56,10 @@ pub enum Call {
     Stage,
     /// Make it current.
     Promote,
-    /// Take the label of a version in the making off.
+    /// Take the label off a version of ours that is not to become current.
     Unstage,
+    /// Take the label off a version in the making that is stuck, whoever made it.
+    ClearStuck,
     /// Switch an access key off.
     Deactivate,
     /// Refuse the temporary credentials that were made with an access key.
@@ -87,7 +89,7 @@ pub enum Event {
         leaked: VersionId,
         /// The call.
         call: Call,
-        /// The version to be made.
+        /// The version that it is about: to be made, to become current, to lose its label.
         token: Token,
         /// Which attempt.
         generation: u32,

@@ -145,6 +145,23 @@ impl Outcome {
         }
     }
 
+    /// Whether something is wrong with what was asked: two in a row, and nothing more is asked for.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Self::FailedLeakActive
+                | Self::NoNewValue
+                | Self::NewValueNotCurrent
+                | Self::Refused
+                | Self::SameValue
+                | Self::Stuck
+                | Self::Regressed
+                | Self::Unreachable
+                | Self::NoAnswer
+        )
+    }
+
     /// Whether it may be another one later though nobody plans again: `rotate status` looks, `rotate resume` goes on.
     #[must_use]
     pub const fn is_open(self) -> bool {

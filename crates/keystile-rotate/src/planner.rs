@@ -134,7 +134,7 @@ fn managed(leak: &Leak, hit: &Hit, search: &Search, guards: &Guards, now: Timest
         }
     }
     if !matches!(action, Action::Nothing(_)) {
-        blocked = guards.blocks(&search.identity, record, now);
+        blocked = guards.blocks(&search.identity, record, action, now);
         if matches!(action, Action::Rotate(_)) && record.rotation == RotationMeans::Nobody {
             let why = "nobody rotates this secret: it has no rotation function and no service owns it".to_owned();
             blocked.push(Block { outcome: Outcome::NoRotationFunction, why });

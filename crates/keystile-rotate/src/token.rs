@@ -46,6 +46,12 @@ impl Token {
         Self(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
     }
 
+    /// Names a version that is there already, made by whoever: for calls that are about it.
+    #[must_use]
+    pub fn naming(version: &VersionId) -> Self {
+        Self(version.0.clone())
+    }
+
     /// The id of the version that it makes.
     #[must_use]
     pub fn version(&self) -> VersionId {

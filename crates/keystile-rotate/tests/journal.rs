@@ -8,9 +8,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use jiff::Timestamp;
 use keystile_inventory::{SecretArn, VersionId};
-use keystile_rotate::Token;
-use keystile_rotate::journal::{Call, Event, FORMAT, Journal, JournalWriter, Sink as _};
+use keystile_rotate::journal::{Call, Entry, Event, FORMAT, Journal, JournalWriter, Sink as _};
 use keystile_rotate::token::Purpose;
+use keystile_rotate::{Outcome, Token};
 
 fn begin() -> Event {
     Event::Begin { format: FORMAT.to_owned(), plan: "digest".to_owned(), items: vec![1] }
@@ -40,6 +40,91 @@ fn lines_are_read_back_and_the_file_is_the_owners_alone() {
     let answer = Event::Answer { item: 1, call: Call::Rotate, request_id: None, error: None };
     writer.append(at(3), answer).unwrap();
     assert!(!Journal::read(&path).unwrap().history().is_open(&token));
+}
+
+/// Where the process that fills its disk writes.
+const FULL: &str = "KEYSTILE_TEST_FULL_DISK";
+
+/// A limit of the size of files stands in for a full disk: writes fail in the middle of a line, as they do there.
+#[test]
+fn a_line_that_does_not_fit_is_an_error_and_leaves_no_half_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.jsonl");
+    let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" --exact the_process_that_fills_its_disk --ignored --nocapture";
+    let output = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env(FULL, &path)
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && shown.contains("can't be written"), "{shown}");
+    let journal = Journal::read(&path).unwrap();
+    assert!(!journal.torn && journal.entries.len() > 2, "{} lines", journal.entries.len());
+    assert!(fs::read(&path).unwrap().ends_with(b"\n"));
+    // With room again it is gone on with.
+    JournalWriter::open(&path, "run-2").unwrap().append(at(2), begin()).unwrap();
+    assert_eq!(Journal::read(&path).unwrap().entries.len(), journal.entries.len() + 1);
+}
+
+/// Not a test of its own: writes until that fails.
+#[test]
+#[ignore = "run by the test above, with a limit"]
+fn the_process_that_fills_its_disk() {
+    let Some(path) = std::env::var_os(FULL) else { return };
+    let mut writer = JournalWriter::open(path.as_ref(), "run-1").unwrap();
+    let error = (0..1_000).find_map(|second| writer.append(at(second), begin()).err()).expect("the limit is reached");
+    std::io::stdout().write_all(format!("\n{error}\n").as_bytes()).unwrap();
+}
+
+#[test]
+fn what_runs_did_is_told_from_their_lines() {
+    let arn = SecretArn("arn".to_owned());
+    let leaked = VersionId("x".to_owned());
+    let token = Token::derive(&arn, &leaked, Purpose::First, 0);
+    let stuck = VersionId("stuck".to_owned());
+    let line = |second, run: &str, event| Entry { at: at(second), run: run.to_owned(), event };
+    let intent = |call, token: &Token| Event::Intent {
+        item: 1,
+        arn: arn.clone(),
+        leaked: leaked.clone(),
+        call,
+        token: token.clone(),
+        generation: 0,
+    };
+    let answer = |call, error: Option<&str>| Event::Answer {
+        item: 1,
+        call,
+        request_id: None,
+        error: error.map(ToOwned::to_owned),
+    };
+    let ended = |outcome, since| Event::Ended { item: 1, outcome, current: None, since, proof: Vec::new() };
+    let lines = [
+        line(1, "a", begin()),
+        line(2, "a", intent(Call::ClearStuck, &Token::naming(&stuck))),
+        line(3, "a", answer(Call::ClearStuck, None)),
+        line(4, "a", intent(Call::Rotate, &token)),
+        line(5, "a", answer(Call::Rotate, Some("no answer"))),
+        line(6, "b", begin()),
+        line(7, "b", intent(Call::Rotate, &token)),
+        line(8, "b", answer(Call::Rotate, None)),
+        line(9, "c", begin()),
+        // A run that only had to look: the item is the same, since the plan is.
+        line(10, "c", ended(Outcome::Rotated, Some(at(8)))),
+    ];
+    let history = |lines: &[Entry]| Journal { entries: lines.to_vec(), torn: false }.history();
+    assert_eq!(history(&lines[..2]).cleared(&arn, &leaked), [stuck].into(), "it may have been done");
+    assert!(history(&lines[..5]).is_open(&token));
+    let all = history(&lines);
+    assert!(!all.is_open(&token));
+    assert_eq!(all.first_asked(&token), Some(at(4)));
+    assert_eq!(all.last_rotation(&arn), Some(at(8)));
+    assert!(all.was_replaced(&arn, &leaked) && !history(&lines[..9]).was_replaced(&arn, &leaked));
+    // A value that was stored and made current, by a run that was killed then.
+    let lines =
+        [line(1, "a", begin()), line(2, "a", intent(Call::Promote, &token)), line(3, "a", answer(Call::Promote, None))];
+    assert_eq!(history(&lines).last_rotation(&arn), Some(at(3)));
+    assert_eq!(history(&lines[..2]).last_rotation(&arn), None);
 }
 
 #[test]

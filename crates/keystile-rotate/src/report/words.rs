@@ -155,6 +155,7 @@ pub(super) const fn call(call: Call) -> &'static str {
         Call::Rotate => "asked for a rotation",
         Call::Stage => "asked to store a new value",
         Call::Promote => "asked to make the new value current",
+        Call::ClearStuck => "asked to take the label of a stuck version off",
         Call::Unstage => "asked to take the label of the unfinished version off",
         Call::Deactivate => "asked to switch the access key off",
         Call::DenySessions => "asked to refuse the temporary credentials of the access key",

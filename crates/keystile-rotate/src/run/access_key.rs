@@ -33,7 +33,7 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// One access key under way.
 pub(super) struct KeyRun<'r, 'a> {
-    run: &'r mut Run<'a>,
+    run: &'r Run<'a>,
     item: &'r PlanItem,
     key: &'r HeldKey,
     deadline: Timestamp,
@@ -52,7 +52,7 @@ pub(super) struct KeyRun<'r, 'a> {
 type Flow<T = ()> = Result<T, Box<ItemResult>>;
 
 impl<'r, 'a> KeyRun<'r, 'a> {
-    pub(super) fn new(run: &'r mut Run<'a>, item: &'r PlanItem, key: &'r HeldKey) -> Self {
+    pub(super) fn new(run: &'r Run<'a>, item: &'r PlanItem, key: &'r HeldKey) -> Self {
         let deadline = run.clock.now().checked_add(run.limits.wait).unwrap_or(Timestamp::MAX);
         Self {
             run,
@@ -95,8 +95,8 @@ impl<'r, 'a> KeyRun<'r, 'a> {
         if !is_user_name(&user.name) {
             return Err(self.end(Outcome::Stale, "the plan names a user that IAM can't have; plan again"));
         }
-        if self.run.is_stopped() {
-            return Err(self.stopped());
+        if let Some(why) = self.run.why_stopped() {
+            return Err(self.stopped(&why));
         }
         if work == Work::Apply {
             self.wait_for_others(before)?;
@@ -291,8 +291,8 @@ impl<'r, 'a> KeyRun<'r, 'a> {
     /// Makes a call that changes something, between its two lines of the journal. What of its request is to be told,
     /// if it was accepted; `None` = look, and decide then.
     fn change(&mut self, call: Call, send: impl FnOnce() -> Result<Accepted, CallError>) -> Flow<Option<String>> {
-        if self.run.is_stopped() {
-            return Err(self.stopped());
+        if let Some(why) = self.run.why_stopped() {
+            return Err(self.stopped(&why));
         }
         if !self.counted && !self.run.take_one() {
             let most = self.run.limits.most;
@@ -375,9 +375,8 @@ impl<'r, 'a> KeyRun<'r, 'a> {
         Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
 
-    fn stopped(&self) -> Box<ItemResult> {
+    fn stopped(&self, why: &str) -> Box<ItemResult> {
         let outcome = if self.begun { Outcome::Pending } else { Outcome::NotStarted };
-        let why = self.run.stopped.clone().unwrap_or_default();
         self.end(outcome, &format!("the run was stopped before: {why}"))
     }
 

@@ -1,10 +1,13 @@
-//! The engine: goes through a plan's items one after the other.
+//! The engine: goes through a plan's items, several secrets at a time, those of one secret in their order.
 //!
 //! Before each call that changes something the intent is in the journal, after it the answer. An answer that
 //! stays away is no answer: the secret is described again, and asked again only with the same token, which
-//! makes no second version.
+//! makes no second version. What the threads share (the journal, what was changed, why nothing more is started) is
+//! behind one lock, which nobody holds during a call or a wait.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use keystile_inventory::{SecretArn, VersionId};
@@ -78,23 +81,34 @@ pub struct Run<'a> {
     pub(super) limits: Limits,
     pub(super) history: &'a History,
     stop: &'a AtomicBool,
+    state: Mutex<State<'a>>,
+}
+
+/// What the threads of a run share.
+struct State<'a> {
     journal: &'a mut dyn Sink,
     /// Why nothing more is started.
-    pub(super) stopped: Option<String>,
+    stopped: Option<String>,
     changed: u32,
     failures: u32,
-    last_call: Option<Timestamp>,
+    /// When the next call that changes something may be made.
+    next_call: Timestamp,
+    /// How many times the pace the time between two calls is.
+    slowed: u32,
 }
+
+/// As slow as the calls get, in times of the pace.
+const SLOWEST: u32 = 16;
 
 impl std::fmt::Debug for Run<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Run").field("limits", &self.limits).field("stopped", &self.stopped).finish_non_exhaustive()
+        f.debug_struct("Run").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
 impl<'a> Run<'a> {
     /// A run that has done nothing yet. `history` is what the journal says of earlier runs; `stop` is set by a
-    /// signal: the call that is under way is finished, and nothing more is started.
+    /// signal: the calls that are under way are finished, and nothing more is started.
     #[must_use]
     pub const fn new(
         managers: &'a [Connected<'a>],
@@ -104,18 +118,8 @@ impl<'a> Run<'a> {
         stop: &'a AtomicBool,
         journal: &'a mut dyn Sink,
     ) -> Self {
-        Self {
-            managers,
-            clock,
-            limits,
-            history,
-            stop,
-            journal,
-            stopped: None,
-            changed: 0,
-            failures: 0,
-            last_call: None,
-        }
+        let state = State { journal, stopped: None, changed: 0, failures: 0, next_call: Timestamp::MIN, slowed: 1 };
+        Self { managers, clock, limits, history, stop, state: Mutex::new(state) }
     }
 
     /// Carries the plan out; `chosen` are the numbers of the items that may be acted on, the others are left
@@ -136,96 +140,109 @@ impl<'a> Run<'a> {
         self.each(plan, chosen, Work::Abort)
     }
 
-    fn each(mut self, plan: &RotationPlan, chosen: &[u32], work: Work) -> Result<RunReport, JournalError> {
+    fn each(self, plan: &RotationPlan, chosen: &[u32], work: Work) -> Result<RunReport, JournalError> {
         let begin = Event::Begin { format: FORMAT.to_owned(), plan: plan.digest(), items: chosen.to_vec() };
-        self.journal.append(self.clock.now(), begin)?;
-        let mut results = Vec::new();
-        for item in plan.items.iter().filter(|item| chosen.contains(&item.number)) {
+        self.state().journal.append(self.clock.now(), begin)?;
+        let items: Vec<&PlanItem> = plan.items.iter().filter(|item| chosen.contains(&item.number)).collect();
+        let (keys, secrets): (Vec<&PlanItem>, Vec<&PlanItem>) =
+            items.iter().partition(|item| item.access_key.is_some());
+        let mut results = self.secrets(&by_secret(&secrets), work);
+        // A key is switched off after what uses it was given another: after everything else.
+        for item in keys {
             let result = self.item(item, work, &results);
-            self.count(item, &result);
-            self.note(Event::Ended {
-                item: result.item,
-                outcome: result.outcome,
-                current: result.current.clone(),
-                since: result.since,
-                proof: result.proof.clone(),
-            });
+            self.ended(item, &result);
             results.push(result);
         }
-        self.note(Event::End { stopped: self.stopped.clone() });
-        Ok(RunReport { results, stopped: self.stopped })
+        results.sort_by_key(|result| items.iter().position(|item| item.number == result.item));
+        let stopped = self.why_stopped();
+        self.note(Event::End { stopped });
+        Ok(RunReport { results, stopped: self.why_stopped() })
+    }
+
+    /// Sees to the secrets, each with its items in their order.
+    fn secrets(&self, secrets: &[Vec<&PlanItem>], work: Work) -> Vec<ItemResult> {
+        let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let see_to_some = || {
+            while let Some(items) = secrets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                for item in items {
+                    let result = self.item(item, work, &[]);
+                    self.ended(item, &result);
+                    results.lock().expect("no thread dies while it adds a result").push(result);
+                }
+            }
+        };
+        let threads = usize::try_from(self.limits.parallel).unwrap_or(usize::MAX).clamp(1, secrets.len().max(1));
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(see_to_some);
+            }
+            see_to_some();
+        });
+        results.into_inner().expect("a thread that dies ends the run")
+    }
+
+    /// Writes an item's outcome down, and counts it.
+    fn ended(&self, item: &PlanItem, result: &ItemResult) {
+        self.count(item, result);
+        self.note(Event::Ended {
+            item: result.item,
+            outcome: result.outcome,
+            current: result.current.clone(),
+            since: result.since,
+            proof: result.proof.clone(),
+        });
     }
 
     /// `before` are the results of the items before it.
-    fn item(&mut self, item: &PlanItem, work: Work, before: &[ItemResult]) -> ItemResult {
-        let end = |outcome, why: &str| ItemResult {
-            item: item.number,
-            outcome,
-            current: None,
-            since: None,
-            proof: if why.is_empty() { Vec::new() } else { vec![why.to_owned()] },
-        };
-        if let Some(block) = item.blocked.first() {
-            return end(block.outcome, &block.why);
+    fn item(&self, item: &PlanItem, work: Work, before: &[ItemResult]) -> ItemResult {
+        if let Some(result) = without_a_call(item) {
+            return result;
         }
         if let Some(key) = &item.access_key {
             return KeyRun::new(self, item, key).run(work, before);
         }
-        let Some(held) = &item.secret else {
-            return end(Outcome::Unmanaged, "no managed secret that was looked at holds it");
-        };
-        if let Action::Nothing(outcome) = item.action
-            && outcome.meaning() != Meaning::Over
-        {
-            return end(outcome, "nothing was to be done by the plan");
+        let Some(held) = &item.secret else { return unmanaged(item) };
+        if let Some(why) = self.why_stopped() {
+            return ended(item, Outcome::NotStarted, format!("the run was stopped before: {why}"));
         }
-        if self.is_stopped() {
-            let why = self.stopped.clone().unwrap_or_default();
-            return end(Outcome::NotStarted, &format!("the run was stopped before: {why}"));
-        }
-        match self.manager(held) {
+        match manager(self.managers, held) {
             Ok(backend) => ItemRun::new(self, backend, item, held).run(work),
-            Err(why) => end(Outcome::ForeignAccount, &why),
+            Err(why) => ended(item, Outcome::ForeignAccount, why),
         }
-    }
-
-    fn manager(&self, held: &Held) -> Result<&'a dyn SecretBackend, String> {
-        let same_place = |identity: &Identity| identity.backend == held.backend && identity.region == held.region;
-        self.managers
-            .iter()
-            .find(|manager| same_place(&manager.identity) && manager.identity.account == held.account)
-            .map(|manager| manager.backend)
-            .ok_or_else(|| format!("this run has no connection to the account {} it belongs to", held.account))
     }
 
     /// The circuit breaker.
-    fn count(&mut self, item: &PlanItem, result: &ItemResult) {
+    fn count(&self, item: &PlanItem, result: &ItemResult) {
         match result.outcome {
             Outcome::NoCredentials => self.halt("there are no credentials"),
-            Outcome::FailedLeakActive | Outcome::SameValue | Outcome::Stuck | Outcome::Unreachable
-                if item.blocked.is_empty() =>
-            {
-                self.failures += 1;
-                if self.failures >= self.limits.failures {
+            outcome if outcome.is_failure() && item.blocked.is_empty() => {
+                let mut state = self.state();
+                state.failures += 1;
+                if state.failures >= self.limits.failures {
+                    drop(state);
                     self.halt("circuit breaker: failures in a row");
                 }
             }
-            outcome if outcome.meaning() == Meaning::Over => self.failures = 0,
+            outcome if outcome.meaning() == Meaning::Over => self.state().failures = 0,
             _ => {}
         }
     }
 
-    /// Starts nothing more.
-    pub(super) fn halt(&mut self, why: &str) {
-        self.stopped.get_or_insert_with(|| why.to_owned());
+    fn state(&self) -> MutexGuard<'_, State<'a>> {
+        self.state.lock().expect("a thread that dies ends the run")
     }
 
-    /// Whether nothing more may be started.
-    pub(super) fn is_stopped(&mut self) -> bool {
-        if self.stop.load(Ordering::Relaxed) {
+    /// Starts nothing more.
+    pub(super) fn halt(&self, why: &str) {
+        self.state().stopped.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// Why nothing more may be started, if that is so.
+    pub(super) fn why_stopped(&self) -> Option<String> {
+        if self.is_interrupted() {
             self.halt("interrupted");
         }
-        self.stopped.is_some()
+        self.state().stopped.clone()
     }
 
     /// Whether a signal came.
@@ -234,24 +251,30 @@ impl<'a> Run<'a> {
     }
 
     /// Takes one of the changes that the run may make.
-    pub(super) const fn take_one(&mut self) -> bool {
-        if self.changed >= self.limits.most {
-            return false;
-        }
-        self.changed += 1;
-        true
+    pub(super) fn take_one(&self) -> bool {
+        let mut state = self.state();
+        let may = state.changed < self.limits.most;
+        state.changed += u32::from(may);
+        may
+    }
+
+    /// The manager said that there are too many calls: the next ones come half as often.
+    pub(super) fn slow_down(&self) {
+        let mut state = self.state();
+        state.slowed = (state.slowed * 2).min(SLOWEST);
     }
 
     /// Writes down what can't be taken back any more. If that fails, nothing more is started.
-    pub(super) fn note(&mut self, event: Event) {
-        if let Err(error) = self.journal.append(self.clock.now(), event) {
+    pub(super) fn note(&self, event: Event) {
+        let written = self.state().journal.append(self.clock.now(), event);
+        if let Err(error) = written {
             self.halt(&error.to_string());
         }
     }
 
-    /// Writes an intent down, waits its turn, and lets the call be made only if that worked.
+    /// Waits its turn, writes an intent down, and lets the call be made only if that worked.
     pub(super) fn intend(
-        &mut self,
+        &self,
         item: u32,
         arn: &SecretArn,
         leaked: &VersionId,
@@ -259,19 +282,76 @@ impl<'a> Run<'a> {
         token: &Token,
         generation: u32,
     ) -> Result<(), JournalError> {
-        if let Some(last) = self.last_call {
-            let since = std::time::Duration::try_from(self.clock.now().duration_since(last)).unwrap_or_default();
-            if let Some(rest) = self.limits.pace.checked_sub(since).filter(|rest| !rest.is_zero()) {
-                self.clock.sleep(rest);
-            }
+        let rest = {
+            let (now, mut state) = (self.clock.now(), self.state());
+            let turn = state.next_call.max(now);
+            state.next_call = turn.checked_add(self.limits.pace * state.slowed).unwrap_or(Timestamp::MAX);
+            Duration::try_from(turn.duration_since(now)).unwrap_or_default()
+        };
+        if !rest.is_zero() {
+            self.clock.sleep(rest);
         }
         let intent =
             Event::Intent { item, arn: arn.clone(), leaked: leaked.clone(), call, token: token.clone(), generation };
-        let written = self.journal.append(self.clock.now(), intent);
+        let written = self.state().journal.append(self.clock.now(), intent);
         if let Err(error) = &written {
             self.halt(&error.to_string());
         }
-        self.last_call = Some(self.clock.now());
         written
     }
+}
+
+/// The outcome of an item for which nobody is asked.
+pub(super) fn without_a_call(item: &PlanItem) -> Option<ItemResult> {
+    if let Some(block) = item.blocked.first() {
+        return Some(ended(item, block.outcome, block.why.clone()));
+    }
+    match item.action {
+        // An access key's guidance says why.
+        Action::Nothing(outcome) if outcome.meaning() != Meaning::Over && item.access_key.is_none() => {
+            let why = if outcome == Outcome::Unmanaged {
+                "no managed secret that was looked at holds it"
+            } else {
+                "nothing was to be done by the plan"
+            };
+            Some(ended(item, outcome, why.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// Of an item that names neither a secret nor a key.
+pub(super) fn unmanaged(item: &PlanItem) -> ItemResult {
+    ended(item, Outcome::Unmanaged, "no managed secret that was looked at holds it".to_owned())
+}
+
+/// The end of an item, with one sentence.
+pub(super) fn ended(item: &PlanItem, outcome: Outcome, why: String) -> ItemResult {
+    ItemResult { item: item.number, outcome, current: None, since: None, proof: vec![why] }
+}
+
+/// The items of each secret, in the order of the first.
+fn by_secret<'p>(items: &[&'p PlanItem]) -> Vec<Vec<&'p PlanItem>> {
+    let mut groups: Vec<Vec<&PlanItem>> = Vec::new();
+    for item in items {
+        let same = |group: &&mut Vec<&PlanItem>| match (&group[0].secret, &item.secret) {
+            (Some(one), Some(other)) => one.arn == other.arn,
+            _ => false,
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(item),
+            None => groups.push(vec![item]),
+        }
+    }
+    groups
+}
+
+/// The connection to where a secret is.
+pub(super) fn manager<'a>(managers: &'a [Connected<'a>], held: &Held) -> Result<&'a dyn SecretBackend, String> {
+    let same_place = |identity: &Identity| identity.backend == held.backend && identity.region == held.region;
+    managers
+        .iter()
+        .find(|manager| same_place(&manager.identity) && manager.identity.account == held.account)
+        .map(|manager| manager.backend)
+        .ok_or_else(|| format!("this run has no connection to the account {} it belongs to", held.account))
 }

@@ -23,14 +23,14 @@ pub const GENERATE_VALUE: &str = "generate";
 pub struct Facts<'a> {
     /// The secret, freshly described.
     pub record: &'a SecretRecord,
-    /// Versions without labels that exist.
+    /// Versions without labels that exist, and those whose label was taken off because they were stuck.
     pub unlabelled: &'a BTreeSet<VersionId>,
     /// The version that the manager said it makes for us, where it does not take tokens.
     pub made: Option<&'a VersionId>,
     /// What earlier runs asked for.
     pub history: &'a History,
-    /// Whether this run has asked for a version already.
-    pub asked: bool,
+    /// Whether this run, or what an earlier one took out of the way, has changed its labels already.
+    pub begun: bool,
 }
 
 /// An attempt: the version to be made, and which attempt it is.
@@ -74,6 +74,8 @@ pub enum Step {
         current: VersionId,
         /// Due to whom.
         by: By,
+        /// Whether the leaked value was replaced before: if it is the current one, it came back.
+        replaced: bool,
     },
     /// The item has ended.
     Done(Outcome, String),
@@ -182,11 +184,27 @@ impl Seen<'_> {
         attempts.into_iter().nth(from)
     }
 
+    /// Whether an earlier run saw another value current.
+    fn was_replaced(&self) -> bool {
+        self.facts.history.was_replaced(&self.held.arn, &self.held.version)
+    }
+
+    /// That the leaked version, which is current, was replaced before.
+    fn regressed(&self, purpose: Purpose) -> Option<Step> {
+        let came_back = self.was_replaced() || self.ours_at(purpose, &Stage::Previous).is_some();
+        came_back.then(|| {
+            done(Outcome::Regressed, "the leaked version was replaced and is current again: something moves it")
+        })
+    }
+
     fn verify(&self, current: &VersionId, purpose: Purpose) -> Step {
         let ours = self.facts.made == Some(current)
             || self.ours_at(purpose, &Stage::Current).is_some()
             || self.ours_at(purpose, &Stage::Previous).is_some();
         let leaked_when = |stage| self.held.stages.contains(&stage);
+        let replaced = self.facts.made != Some(current)
+            && self.ours_at(purpose, &Stage::Current).is_none()
+            && (self.ours_at(purpose, &Stage::Previous).is_some() || self.was_replaced());
         let by = if ours {
             By::Us
         } else if leaked_when(Stage::Current) || (purpose == Purpose::Second && leaked_when(Stage::Previous)) {
@@ -194,7 +212,7 @@ impl Seen<'_> {
         } else {
             By::Before
         };
-        Step::Verify { current: current.clone(), by }
+        Step::Verify { current: current.clone(), by, replaced }
     }
 
     fn rotate(&self, purpose: Purpose) -> Step {
@@ -209,11 +227,8 @@ impl Seen<'_> {
         if !exposed {
             return self.verify(self.current, purpose);
         }
-        if self.ours_at(purpose, &Stage::Previous).is_some() {
-            return done(
-                Outcome::Regressed,
-                "the leaked version was replaced and is current again: something moves it",
-            );
+        if current && let Some(step) = self.regressed(purpose) {
+            return step;
         }
         // The labels are being moved.
         if let Some(attempt) = self.ours_at(purpose, &Stage::Pending).or(self.ours_at(purpose, &Stage::Current)) {
@@ -221,6 +236,9 @@ impl Seen<'_> {
         }
         if let Some(version) = self.other_pending() {
             return Step::WaitForOther(version.clone());
+        }
+        if self.facts.record.rotation == RotationMeans::Nobody && self.held.rotation == RotationMeans::Nobody {
+            return done(Outcome::NoRotationFunction, "nobody rotates this secret; nothing was done");
         }
         self.attempt(purpose).map_or_else(|step| step, Step::Rotate)
     }
@@ -231,11 +249,8 @@ impl Seen<'_> {
         if !self.leaked_is(&Stage::Current) {
             return staged.map_or_else(|| self.verify(self.current, FIRST), Step::Unstage);
         }
-        if self.ours_at(FIRST, &Stage::Previous).is_some() {
-            return done(
-                Outcome::Regressed,
-                "the leaked version was replaced and is current again: something moves it",
-            );
+        if let Some(step) = self.regressed(FIRST) {
+            return step;
         }
         if self.facts.record.tags.get(GENERATE_TAG).map(String::as_str) != Some(GENERATE_VALUE) {
             return Step::Done(
@@ -280,7 +295,7 @@ impl Seen<'_> {
                 || self.facts.history.first_asked(&attempt.token).is_some()
         };
         // After an attempt of ours the labels may differ; who rotates may not.
-        let begun = self.facts.asked || self.attempts(purpose).any(known);
+        let begun = self.facts.begun || self.attempts(purpose).any(known);
         let drifted =
             if begun { record.rotation != self.held.rotation } else { state_digest(record) != self.held.state };
         if drifted {

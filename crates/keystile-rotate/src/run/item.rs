@@ -11,12 +11,13 @@ use super::apply::{ItemResult, Run, Work};
 use super::decide::{Attempt, By, Facts, Step, decide, is_overdue, staged};
 use super::generate;
 use super::limits::Patience;
-use super::verify::{Proof, verify};
+use super::making::{moved, still_for, stuck, unfinished};
+use super::verify::{Proof, Question, verify};
 use crate::backend::{Accepted, SecretBackend};
 use crate::journal::{Call, Event};
-use crate::outcome::Outcome;
-use crate::plan::{Action, Held, PlanItem};
-use crate::token::Token;
+use crate::outcome::{Meaning, Outcome};
+use crate::plan::{Action, Held, PlanItem, Strategy};
+use crate::token::{Purpose, Token};
 
 /// Looks at a secret without our version in it before it is asked for again.
 const LOOKS: u32 = 3;
@@ -27,7 +28,7 @@ const MOST_TRIES: u32 = 6;
 
 /// One item under way.
 pub(super) struct ItemRun<'r, 'a> {
-    run: &'r mut Run<'a>,
+    run: &'r Run<'a>,
     backend: &'a dyn SecretBackend,
     item: &'r PlanItem,
     held: &'r Held,
@@ -40,6 +41,12 @@ pub(super) struct ItemRun<'r, 'a> {
     /// The leaked version's value, for managers that keep no old ones.
     kept: Option<SecretBytes>,
     current: Option<VersionId>,
+    /// Since when, where it was verified.
+    since: Option<Timestamp>,
+    /// When a version of ours was first seen in the making by this run.
+    seen_in_the_making: Option<Timestamp>,
+    /// Stuck versions that were, or may have been, taken out of the way.
+    cleared: BTreeSet<VersionId>,
     counted: bool,
     refusals: u32,
     tries: u32,
@@ -48,6 +55,8 @@ pub(super) struct ItemRun<'r, 'a> {
 /// An attempt that was asked for.
 struct Asked {
     token: Token,
+    /// When it was asked for last in this run.
+    at: Option<Timestamp>,
     calls: u32,
     /// Whether the manager said yes.
     accepted: bool,
@@ -61,12 +70,7 @@ struct Asked {
 type Flow = Result<(), Box<ItemResult>>;
 
 impl<'r, 'a> ItemRun<'r, 'a> {
-    pub(super) fn new(
-        run: &'r mut Run<'a>,
-        backend: &'a dyn SecretBackend,
-        item: &'r PlanItem,
-        held: &'r Held,
-    ) -> Self {
+    pub(super) fn new(run: &'r Run<'a>, backend: &'a dyn SecretBackend, item: &'r PlanItem, held: &'r Held) -> Self {
         let deadline = later(run.clock.now(), run.limits.wait);
         Self {
             run,
@@ -79,6 +83,9 @@ impl<'r, 'a> ItemRun<'r, 'a> {
             made: None,
             kept: None,
             current: None,
+            since: None,
+            seen_in_the_making: None,
+            cleared: run.history.cleared(&held.arn, &held.version),
             counted: false,
             refusals: 0,
             tries: 0,
@@ -120,7 +127,13 @@ impl<'r, 'a> ItemRun<'r, 'a> {
     }
 
     fn end(&self, outcome: Outcome, proof: Vec<String>) -> Box<ItemResult> {
-        Box::new(ItemResult { item: self.item.number, outcome, current: self.current.clone(), since: None, proof })
+        Box::new(ItemResult {
+            item: self.item.number,
+            outcome,
+            current: self.current.clone(),
+            since: self.since,
+            proof,
+        })
     }
 
     /// Looks once and does what is due.
@@ -139,13 +152,14 @@ impl<'r, 'a> ItemRun<'r, 'a> {
                 Err(error) if matches!(error.kind, CallErrorKind::Denied | CallErrorKind::Unsupported) => {}
                 Err(error) => return self.try_again(&error),
             }
+            unlabelled.extend(self.cleared.iter().cloned());
             unlabelled.retain(|version| !record.versions.contains_key(version));
             step = self.decide(&record, &unlabelled);
         }
         self.tries = 0;
         match step {
             Step::Done(outcome, why) => Err(self.end(outcome, vec![why])),
-            Step::Verify { current, by } => self.verify(&record, &current, by),
+            Step::Verify { current, by, replaced } => self.verify(&record, &current, by, replaced),
             Step::Rotate(attempt) => self.rotate(&record, &attempt),
             Step::Stage(attempt) => self.stage(&record, &attempt),
             Step::Promote(attempt) => self.change(Call::Promote, &attempt, |backend, held| {
@@ -153,25 +167,61 @@ impl<'r, 'a> ItemRun<'r, 'a> {
             }),
             Step::Unstage(attempt) => self
                 .change(Call::Unstage, &attempt, |backend, held| backend.unstage(&held.arn, &attempt.token.version())),
-            Step::Wait(attempt) => {
-                if let Some(asked) = self.asked.as_mut().filter(|asked| asked.token == attempt.token) {
-                    asked.seen = true;
-                }
-                let version = attempt.token.version();
-                if is_overdue(self.run.history, &attempt.token, self.run.clock.now(), self.run.limits.stuck_after) {
-                    return Err(self.end(Outcome::Stuck, vec![stuck(&version)]));
-                }
-                self.wait(Outcome::Pending, &format!("version {version} is still in the making"))
-            }
-            Step::WaitForOther(version) => {
-                let outcome = if self.run.limits.wait.is_zero() || version == self.held.version {
-                    Outcome::Pending
-                } else {
-                    Outcome::Stuck
-                };
-                self.wait(outcome, &stuck(&version))
-            }
+            Step::Wait(attempt) => self.in_the_making(&record, &attempt),
+            Step::WaitForOther(version) => self.other_in_the_making(&record, &version),
         }
+    }
+
+    /// Our version is in the making: waits, and says at the end what is missing.
+    fn in_the_making(&mut self, record: &SecretRecord, attempt: &Attempt) -> Flow {
+        if let Some(asked) = self.asked.as_mut().filter(|asked| asked.token == attempt.token) {
+            asked.seen = true;
+        }
+        let version = attempt.token.version();
+        let (now, limits) = (self.run.clock.now(), self.run.limits);
+        let asked_at = self.asked.as_ref().and_then(|asked| asked.at);
+        let seen = *self.seen_in_the_making.get_or_insert(now);
+        let still = still_for(moved(self.run.history, record, &version).max(asked_at), Some(seen), now);
+        if is_overdue(self.run.history, &attempt.token, now, limits.stuck_after) {
+            if limits.clear_stuck && still > limits.stuck_after {
+                return self.clear(&version);
+            }
+            return Err(self.end(Outcome::Stuck, vec![stuck(&version)]));
+        }
+        if now < self.deadline && !self.run.is_interrupted() {
+            return self.wait(Outcome::Pending, &format!("version {version} is in the making"));
+        }
+        let (outcome, why) = unfinished(self.backend, self.held, &version, still, limits.step);
+        let why = if self.run.is_interrupted() { format!("interrupted: {why}") } else { why };
+        Err(self.end(outcome, vec![why]))
+    }
+
+    /// Someone else's version is in the making, or the leaked one is.
+    fn other_in_the_making(&mut self, record: &SecretRecord, version: &VersionId) -> Flow {
+        let (now, limits) = (self.run.clock.now(), self.run.limits);
+        let still = still_for(moved(self.run.history, record, version), None, now);
+        if *version == self.held.version {
+            let why = format!("the leaked value is in version {version}, which is in the making; look again");
+            return self.wait(Outcome::Pending, &why);
+        }
+        if limits.clear_stuck && still > limits.stuck_after {
+            return self.clear(version);
+        }
+        // Where it is not known when something moved, having waited in vain has to do.
+        let moves = if record.last_changed.is_some() { still <= limits.step } else { limits.wait.is_zero() };
+        if moves {
+            let why = format!("version {version}, which someone else asked for, is in the making; apply again");
+            return self.wait(Outcome::Pending, &why);
+        }
+        self.wait(Outcome::Stuck, &stuck(version))
+    }
+
+    /// Takes the label off a version that is stuck, so that another can be made.
+    fn clear(&mut self, version: &VersionId) -> Flow {
+        let attempt = Attempt { token: Token::naming(version), generation: 0 };
+        self.cleared.insert(version.clone());
+        (self.asked, self.seen_in_the_making) = (None, None);
+        self.change(Call::ClearStuck, &attempt, |backend, held| backend.unstage(&held.arn, version))
     }
 
     fn decide(&self, record: &SecretRecord, unlabelled: &BTreeSet<VersionId>) -> Step {
@@ -180,7 +230,7 @@ impl<'r, 'a> ItemRun<'r, 'a> {
             unlabelled,
             made: self.made.as_ref(),
             history: self.run.history,
-            asked: self.asked.is_some(),
+            begun: self.asked.is_some() || !self.cleared.is_empty(),
         };
         decide(self.held, self.item.action, &facts)
     }
@@ -188,6 +238,9 @@ impl<'r, 'a> ItemRun<'r, 'a> {
     /// Asks for a rotation, unless it was asked for already.
     fn rotate(&mut self, record: &SecretRecord, attempt: &Attempt) -> Flow {
         self.may_ask(attempt)?;
+        if self.item.action == Action::Rotate(Purpose::Second) && self.wait_for_consumers(record)? {
+            return Ok(());
+        }
         if self.wait_for_trace(attempt)? {
             return Ok(());
         }
@@ -240,21 +293,71 @@ impl<'r, 'a> ItemRun<'r, 'a> {
     fn wait_for_trace(&mut self, attempt: &Attempt) -> Result<bool, Box<ItemResult>> {
         if self.asked.is_none() && self.run.history.is_open(&attempt.token) {
             // An earlier run was killed, or had no answer.
-            self.asked = Some(Asked { token: attempt.token.clone(), calls: 0, accepted: false, looks: 0, seen: false });
+            self.asked = Some(Asked {
+                token: attempt.token.clone(),
+                at: None,
+                calls: 0,
+                accepted: false,
+                looks: 0,
+                seen: false,
+            });
         }
         let Some(asked) = &mut self.asked else { return Ok(false) };
         asked.looks += 1;
-        if !asked.accepted && asked.looks > LOOKS && asked.calls < MOST_CALLS {
+        let may_call = asked.calls < MOST_CALLS && (asked.calls == 0 || self.run.clock.now() < self.deadline);
+        if !asked.accepted && asked.looks > LOOKS && may_call {
             asked.looks = 0;
             return Ok(false);
         }
-        let why = if asked.accepted {
-            format!("the manager accepted the call, and version {} did not appear", asked.token)
+        if !asked.accepted && asked.looks <= LOOKS {
+            self.pause();
+            return Ok(true);
+        }
+        let (outcome, why) = if asked.accepted {
+            (Outcome::FailedLeakActive, format!("the call was accepted, and version {} did not appear", asked.token))
         } else {
-            format!("{} calls had no answer, and version {} did not appear", asked.calls, asked.token)
+            let why =
+                format!("the call had no answer ({} times), and version {} did not appear", asked.calls, asked.token);
+            (Outcome::NoAnswer, why)
         };
-        let outcome = if self.run.limits.wait.is_zero() { Outcome::Pending } else { Outcome::FailedLeakActive };
+        let outcome = if asked.accepted && self.run.limits.wait.is_zero() { Outcome::Pending } else { outcome };
         self.wait(outcome, &why)?;
+        Ok(true)
+    }
+
+    /// A second rotation ends the login of whoever has not read the secret since the first: whether to look again
+    /// before it is asked for.
+    fn wait_for_consumers(&mut self, record: &SecretRecord) -> Result<bool, Box<ItemResult>> {
+        let leaked = &self.held.version;
+        let valid = |this: &Self, why: String| {
+            this.end(
+                Outcome::LoginStillValid,
+                vec![format!("the login of {leaked} works until a second rotation"), why],
+            )
+        };
+        let Some(least) = self.run.limits.second_rotation else {
+            let why = "it cuts off who has not read the secret since the first; give --second-rotation".to_owned();
+            return Err(valid(self, why));
+        };
+        let known = self.item.consumers.as_ref().and_then(|consumers| consumers.wait_seconds);
+        let refresh = least.max(Duration::from_secs(known.unwrap_or_default()));
+        let first = record.last_rotated.max(self.run.history.last_rotation(&self.held.arn)).or(record.last_changed);
+        let Some(first) = first else {
+            let why = "when the first was is not known, so that nobody knows who has the new login".to_owned();
+            return Err(valid(self, why));
+        };
+        let (now, due) = (self.run.clock.now(), later(first, refresh));
+        if now >= due {
+            return Ok(false);
+        }
+        if due > self.deadline || self.run.is_interrupted() {
+            let why = format!(
+                "the first was at {first}, and consumers may take {} s to read the secret again: apply again after {due}",
+                refresh.as_secs()
+            );
+            return Err(valid(self, why));
+        }
+        self.run.clock.sleep(Duration::try_from(due.duration_since(now)).unwrap_or_default());
         Ok(true)
     }
 
@@ -265,8 +368,7 @@ impl<'r, 'a> ItemRun<'r, 'a> {
         attempt: &Attempt,
         send: impl FnOnce(&dyn SecretBackend, &Held) -> Result<Accepted, CallError>,
     ) -> Flow {
-        if self.run.is_stopped() {
-            let why = self.run.stopped.clone().unwrap_or_default();
+        if let Some(why) = self.run.why_stopped() {
             let outcome = if self.asked.is_some() { Outcome::Pending } else { Outcome::NotStarted };
             return Err(self.end(outcome, vec![format!("the run was stopped before: {why}")]));
         }
@@ -302,14 +404,21 @@ impl<'r, 'a> ItemRun<'r, 'a> {
     }
 
     fn ask(&mut self, attempt: &Attempt) -> &mut Asked {
+        let now = self.run.clock.now();
+        if self.asked.as_ref().is_none_or(|asked| asked.calls == 0) {
+            // What came before, a look at what an earlier run did or a wait for consumers, is not the rotation's time.
+            self.deadline = later(now, self.run.limits.wait);
+        }
         let asked = self.asked.get_or_insert_with(|| Asked {
             token: attempt.token.clone(),
+            at: None,
             calls: 0,
             accepted: false,
             looks: 0,
             seen: false,
         });
         asked.calls += 1;
+        asked.at = Some(now);
         asked
     }
 
@@ -324,17 +433,19 @@ impl<'r, 'a> ItemRun<'r, 'a> {
                     self.refusals += 1;
                 }
                 if self.refusals > MOST_CALLS {
-                    return Err(self.end(Outcome::Unreachable, vec![error.to_string()]));
+                    return Err(self.end(Outcome::NoAnswer, vec![error.to_string()]));
                 }
-                self.wait(Outcome::Pending, &error.to_string())
+                self.pause();
+                Ok(())
             }
             // The state decides, never the message: look, and take no for an answer the second time.
             CallErrorKind::Refused => {
                 self.refusals += 1;
                 if self.refusals > 1 {
-                    return Err(self.end(Outcome::FailedLeakActive, vec![error.to_string()]));
+                    return Err(self.end(Outcome::Refused, vec![error.to_string()]));
                 }
-                self.wait(Outcome::FailedLeakActive, &error.to_string())
+                self.pause();
+                Ok(())
             }
             _ => self.try_again(error),
         }
@@ -344,22 +455,20 @@ impl<'r, 'a> ItemRun<'r, 'a> {
     fn try_again(&mut self, error: &CallError) -> Flow {
         self.tries += 1;
         let why = error.to_string();
-        let begun = self.asked.is_some();
-        let last = match error.kind {
-            CallErrorKind::Denied => return Err(self.end(Outcome::Denied, vec![why])),
-            CallErrorKind::NoCredentials | CallErrorKind::Misconfigured => {
-                return Err(self.end(Outcome::NoCredentials, vec![why]));
-            }
-            CallErrorKind::NotFound => return Err(self.end(Outcome::Stale, vec![format!("{why}; plan again")])),
-            CallErrorKind::Unsupported => return Err(self.end(Outcome::NoRotationFunction, vec![why])),
-            CallErrorKind::Throttled if begun => Outcome::Pending,
-            CallErrorKind::Throttled => Outcome::Throttled,
-            _ => Outcome::Unreachable,
-        };
-        if self.tries >= MOST_TRIES {
-            return Err(self.end(last, vec![why]));
+        if error.kind == CallErrorKind::Throttled {
+            self.run.slow_down();
         }
-        self.wait(last, &why)
+        let (outcome, is_final) = of_error(error.kind, self.asked.is_some());
+        if is_final || self.tries >= MOST_TRIES {
+            let why = if outcome == Outcome::Stale { format!("{why}; plan again") } else { why };
+            return Err(self.end(outcome, vec![why]));
+        }
+        self.wait(outcome, &why)
+    }
+
+    /// Waits a moment, whatever the time limit says: before a look that tells what a call has done.
+    fn pause(&mut self) {
+        self.run.clock.sleep(self.patience.next());
     }
 
     /// Waits until the next look; ends with `outcome` when there is none.
@@ -378,8 +487,9 @@ impl<'r, 'a> ItemRun<'r, 'a> {
     }
 
     /// Proves what came of it.
-    fn verify(&mut self, record: &SecretRecord, current: &VersionId, by: By) -> Flow {
-        let proof = match verify(self.backend, self.held, current, by, self.kept.as_ref()) {
+    fn verify(&mut self, record: &SecretRecord, current: &VersionId, by: By, replaced: bool) -> Flow {
+        let question = Question::new(self.held, record, current, by, replaced);
+        let proof = match verify(self.backend, &question, self.kept.as_ref()) {
             Ok(proof) => proof,
             Err(error) => {
                 self.tries += 1;
@@ -392,8 +502,42 @@ impl<'r, 'a> ItemRun<'r, 'a> {
                 return self.wait(Outcome::Unverified, &error.to_string());
             }
         };
-        let proof = self.replicas(record, current, proof);
+        self.since = self.changed_at(record, current, by);
+        let mut proof = self.replicas(record, current, proof);
+        if let Some(since) = self.since {
+            let leaked = &self.held.version;
+            proof.sentences.push(match (proof.outcome.meaning(), self.held.strategy) {
+                (Meaning::Over, Strategy::AlternatingUsers) => {
+                    format!("the login of {leaked} is refused since {since} at the latest")
+                }
+                _ => format!("{current} is current since {since} at the latest"),
+            });
+        }
         Err(self.end(proof.outcome, proof.sentences))
+    }
+
+    /// Since when the version is current, at the latest.
+    fn changed_at(&self, record: &SecretRecord, current: &VersionId, by: By) -> Option<Timestamp> {
+        let asked = match by {
+            By::Before => return None,
+            By::Other => None,
+            By::Us => self
+                .asked
+                .as_ref()
+                .filter(|asked| asked.token.version() == *current || self.made.as_ref() == Some(current))
+                .and_then(|asked| asked.at)
+                .or_else(|| self.run.history.first_asked(&Token::naming(current))),
+        };
+        let Some(asked) = asked else { return record.last_rotated };
+        // A manager's times may be whole seconds; what changed later than the rotation is later, but no lie.
+        let shown = |time: &Timestamp| later(*time, Duration::from_secs(1)) > asked && *time <= self.run.clock.now();
+        [record.last_rotated, record.last_changed]
+            .into_iter()
+            .flatten()
+            .filter(shown)
+            .min()
+            .map(|time| time.max(asked))
+            .or_else(|| Some(self.run.clock.now()))
     }
 
     /// Waits until the copies in other regions have followed.
@@ -431,11 +575,17 @@ impl<'r, 'a> ItemRun<'r, 'a> {
     }
 }
 
-fn stuck(version: &VersionId) -> String {
-    format!(
-        "version {version} is in the making and nothing moves; mend the rotation function, or take the label AWSPENDING \
-         off that version, then apply again"
-    )
+/// The outcome of an item whose call failed so and changed nothing, and whether another try can't help.
+pub(super) const fn of_error(kind: CallErrorKind, begun: bool) -> (Outcome, bool) {
+    match kind {
+        CallErrorKind::Denied => (Outcome::Denied, true),
+        CallErrorKind::NoCredentials | CallErrorKind::Misconfigured => (Outcome::NoCredentials, true),
+        CallErrorKind::NotFound => (Outcome::Stale, true),
+        CallErrorKind::Unsupported => (Outcome::NoRotationFunction, true),
+        CallErrorKind::Throttled if begun => (Outcome::Pending, false),
+        CallErrorKind::Throttled => (Outcome::Throttled, false),
+        _ => (Outcome::Unreachable, false),
+    }
 }
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {

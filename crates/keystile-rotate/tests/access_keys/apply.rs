@@ -184,7 +184,7 @@ fn the_rotation_must_have_ended_well() {
         (Function::Works, off),
         (Function::Dies, (KeyStatus::Active, vec![Outcome::FailedLeakActive, Outcome::NotStarted])),
         (Function::SameValue, (KeyStatus::Active, vec![Outcome::SameValue, Outcome::NotStarted])),
-        (Function::Sticks, (KeyStatus::Active, vec![Outcome::Pending, Outcome::NotStarted])),
+        (Function::Sticks, (KeyStatus::Active, vec![Outcome::NoNewValue, Outcome::NotStarted])),
     ] {
         let (manager, iam) = (Fake::new(function, &[]), Iam::with_keys(&[1]));
         let plan = managed_plan(&manager, &iam, Action::Rotate(Purpose::First), false);

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,8 +23,10 @@ use keystile_scan::SecretBytes;
 pub(crate) enum Function {
     /// A new value becomes current at the third look.
     Works,
-    /// It leaves AWSPENDING behind.
+    /// It leaves AWSPENDING behind, on a version without a value.
     Sticks,
+    /// It leaves AWSPENDING behind, on a version with a new value.
+    Stores,
     /// Its version loses its label without becoming current.
     Dies,
     /// It makes the leaked value current again under a new version.
@@ -65,11 +68,26 @@ pub(crate) struct World {
     pub(crate) became_current: Vec<VersionId>,
     pub(crate) writes: u32,
     pub(crate) replica_lags: bool,
+    /// Calls of RotateSecret are not carried out and not answered.
+    pub(crate) swallows: bool,
+    /// RotateSecret is refused.
+    pub(crate) refuses: bool,
+    /// Calls of RotateSecret that are under way now, in this and the secrets beside it.
+    pub(crate) under_way: Arc<Gauge>,
     pub(crate) never_deny_reads: bool,
     made: u32,
 }
 
-/// The manager.
+/// How many there are, and how many there were at most.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge {
+    now: AtomicUsize,
+    pub(crate) most: AtomicUsize,
+    /// Whether a call lasts long enough to be met by others.
+    pub(crate) lasts: AtomicBool,
+}
+
+/// The manager, with one secret.
 pub(crate) struct Fake(pub(crate) Mutex<World>);
 
 pub(crate) const LEAKED: &str = "leaked";
@@ -78,8 +96,14 @@ pub(crate) const MARK: &str = "Zk3mW8q";
 
 impl Fake {
     pub(crate) fn new(function: Function, faults: &[Fault]) -> Self {
-        let mut record = SecretRecord::new(arn(), "app/db".to_owned());
-        record.rotation = RotationMeans::Function { arn: "arn:aws:lambda:x".to_owned() };
+        Self::named("app/db", function, faults)
+    }
+
+    /// With another name than the others.
+    pub(crate) fn named(name: &str, function: Function, faults: &[Fault]) -> Self {
+        let mut record = SecretRecord::new(arn_of(name), name.to_owned());
+        record.rotation =
+            RotationMeans::Function { arn: "arn:aws:lambda:eu-central-1:123456789012:function:x".to_owned() };
         record.rotation_enabled = Some(true);
         record.versions.insert(VersionId(LEAKED.to_owned()), [Stage::Current].into());
         let values = BTreeMap::from([(VersionId(LEAKED.to_owned()), value(0, "app"))]);
@@ -93,6 +117,9 @@ impl Fake {
             became_current: Vec::new(),
             writes: 0,
             replica_lags: false,
+            swallows: false,
+            refuses: false,
+            under_way: Arc::default(),
             never_deny_reads: false,
             made: 0,
         }))
@@ -104,7 +131,11 @@ impl Fake {
 }
 
 pub(crate) fn arn() -> SecretArn {
-    SecretArn("arn:aws:secretsmanager:eu-central-1:123456789012:secret:app/db-AbCdEf".to_owned())
+    arn_of("app/db")
+}
+
+fn arn_of(name: &str) -> SecretArn {
+    SecretArn(format!("arn:aws:secretsmanager:eu-central-1:123456789012:secret:{name}-AbCdEf"))
 }
 
 fn value(number: u32, user: &str) -> String {
@@ -137,6 +168,21 @@ impl World {
         self.make_current(&version);
     }
 
+    /// Something puts the leaked value back, as a version of its own or by moving the label.
+    pub(crate) fn write_back(&mut self, as_new_version: bool) {
+        let leaked = VersionId(LEAKED.to_owned());
+        let version = if as_new_version { VersionId("written-back".to_owned()) } else { leaked.clone() };
+        let value = self.values[&leaked].clone();
+        self.values.insert(version.clone(), value);
+        self.make_current(&version);
+    }
+
+    /// A rotation that someone else asked for left AWSPENDING behind, at `when`.
+    pub(crate) fn left_behind(&mut self, when: Timestamp) {
+        self.record.versions.insert(VersionId("left-behind".to_owned()), [Stage::Pending].into());
+        self.record.last_changed = Some(when);
+    }
+
     /// Whether the leaked value is what readers get.
     pub(crate) fn is_leaking(&self) -> bool {
         let current = self.record.version_at(&Stage::Current).unwrap();
@@ -153,6 +199,11 @@ impl World {
             }
             let (value, dies) = match self.function {
                 Function::Sticks => continue,
+                Function::Stores => {
+                    let value = self.new_value("app");
+                    self.values.entry(version).or_insert(value);
+                    continue;
+                }
                 Function::Dies => (self.new_value("app"), true),
                 Function::Works => (self.new_value("app"), false),
                 Function::Alternates => (self.new_value("app_clone"), false),
@@ -254,7 +305,15 @@ impl SecretBackend for Fake {
     }
 
     fn rotate(&self, _arn: &SecretArn, _from: &VersionId, token: &Token) -> Result<Accepted, CallError> {
+        let gauge = self.with(|world| Arc::clone(&world.under_way));
+        let _call = gauge.enter();
         self.with(|world| {
+            if world.swallows {
+                return Err(CallError::new(CallErrorKind::Ambiguous, "RotateSecret", "no answer"));
+            }
+            if world.refuses {
+                return Err(CallError::new(CallErrorKind::Refused, "RotateSecret", "not in this state"));
+            }
             let gone = world.fault("RotateSecret", true)?;
             world.writes += 1;
             let version = token.version();
@@ -312,6 +371,7 @@ impl SecretBackend for Fake {
             let gone = world.fault("UpdateSecretVersionStage", true)?;
             world.writes += 1;
             world.record.versions.remove(version);
+            world.making.remove(version);
             lost(gone, "UpdateSecretVersionStage", Accepted { version: None, request_id: None })
         })
     }
@@ -323,6 +383,24 @@ impl SecretBackend for Fake {
 
     fn ways_out(&self, _means: &RotationMeans) -> Vec<String> {
         Vec::new()
+    }
+}
+
+impl Gauge {
+    /// One more, until the answer is dropped.
+    fn enter(&self) -> impl Drop + '_ {
+        struct Inside<'a>(&'a Gauge);
+        impl Drop for Inside<'_> {
+            fn drop(&mut self) {
+                self.0.now.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        if self.lasts.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Inside(self)
     }
 }
 
@@ -344,8 +422,8 @@ pub(crate) fn plan(fake: &Fake, action: Action) -> RotationPlan {
             backend: BackendKind::AwsSecretsManager,
             account: "123456789012".to_owned(),
             region: Some("eu-central-1".to_owned()),
-            arn: arn(),
-            name: "app/db".to_owned(),
+            arn: world.record.arn.clone(),
+            name: world.record.name.clone(),
             stages: world.record.versions.get(&version).cloned().unwrap_or_default(),
             version,
             pointer: "/password".to_owned(),
@@ -383,6 +461,100 @@ pub(crate) fn with_replica(fake: &Fake) {
     fake.with(|world| {
         world.record.replicas = vec![Replica { region: "eu-west-1".to_owned(), state: None, kms_key_id: None }];
     });
+}
+
+/// Several secrets, each with a function and faults of its own.
+pub(crate) struct Many(pub(crate) Vec<Fake>);
+
+impl Many {
+    pub(crate) fn new(secrets: impl IntoIterator<Item = (Function, Vec<Fault>)>) -> Self {
+        let fake = |(number, (function, faults)): (usize, (Function, Vec<Fault>))| {
+            Fake::named(&format!("app/{number}"), function, &faults)
+        };
+        Self(secrets.into_iter().enumerate().map(fake).collect())
+    }
+
+    /// A plan with an item for each.
+    pub(crate) fn plan(&self, action: Action) -> RotationPlan {
+        let mut plans = self.0.iter().map(|fake| plan(fake, action));
+        let mut all = plans.next().unwrap();
+        all.items.extend(plans.flat_map(|plan| plan.items));
+        for (item, number) in all.items.iter_mut().zip(1..) {
+            item.number = number;
+        }
+        all
+    }
+
+    fn of(&self, arn: &SecretArn) -> &Fake {
+        self.0.iter().find(|fake| fake.with(|world| world.record.arn == *arn)).unwrap()
+    }
+}
+
+impl SecretBackend for Many {
+    fn identity(&self) -> Result<Identity, CallError> {
+        Ok(identity())
+    }
+
+    fn list(
+        &self,
+        _prefix: &str,
+        _each: &mut (dyn FnMut(SecretRecord) -> ControlFlow<()> + Send),
+    ) -> Result<(), CallError> {
+        panic!("a run lists nothing")
+    }
+
+    fn describe(&self, arn: &SecretArn) -> Result<SecretRecord, CallError> {
+        self.of(arn).describe(arn)
+    }
+
+    fn batch(&self) -> usize {
+        20
+    }
+
+    fn read_current(
+        &self,
+        _arns: &[SecretArn],
+    ) -> Result<Vec<(SecretArn, Result<VersionedValue, CallError>)>, CallError> {
+        panic!("a run reads versions by their ids")
+    }
+
+    fn read_version(&self, arn: &SecretArn, version: &VersionId) -> Result<VersionedValue, CallError> {
+        self.of(arn).read_version(arn, version)
+    }
+
+    fn all_versions(&self, arn: &SecretArn) -> Result<Vec<VersionId>, CallError> {
+        self.of(arn).all_versions(arn)
+    }
+
+    fn rotate(&self, arn: &SecretArn, from: &VersionId, token: &Token) -> Result<Accepted, CallError> {
+        self.of(arn).rotate(arn, from, token)
+    }
+
+    fn stage(
+        &self,
+        arn: &SecretArn,
+        from: &VersionId,
+        token: &Token,
+        value: &SecretBytes,
+    ) -> Result<Accepted, CallError> {
+        self.of(arn).stage(arn, from, token, value)
+    }
+
+    fn promote(&self, arn: &SecretArn, from: &VersionId, token: &Token) -> Result<Accepted, CallError> {
+        self.of(arn).promote(arn, from, token)
+    }
+
+    fn unstage(&self, arn: &SecretArn, version: &VersionId) -> Result<Accepted, CallError> {
+        self.of(arn).unstage(arn, version)
+    }
+
+    fn random(&self, length: usize, exclude: &str) -> Result<SecretBytes, CallError> {
+        self.0[0].random(length, exclude)
+    }
+
+    fn ways_out(&self, _means: &RotationMeans) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A clock that is moved by waiting.

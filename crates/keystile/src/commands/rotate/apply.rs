@@ -63,6 +63,8 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
     let limits = Limits {
         most: args.max,
         wait: if args.no_wait { Duration::ZERO } else { Duration::from_secs(args.wait) },
+        // The plan's consumers say how long to wait.
+        second_rotation: args.second_rotation.then_some(Duration::ZERO),
         ..Limits::default()
     };
     let clock = SystemClock::new(stop);

@@ -62,6 +62,7 @@ fn guards(args: &GuardArgs, prefixes: &[String], may_generate: bool) -> anyhow::
         may_reenable: args.allow_reenable,
         may_generate,
         ignores_writers: args.force,
+        ..Guards::default()
     };
     guards.check().map_err(|error| UsageError(error.to_string()))?;
     Ok(guards)

@@ -46,8 +46,9 @@ pub(super) fn recheck(
             may_reenable: args.allow_reenable,
             may_generate: item.action == Action::Generate,
             ignores_writers: args.force,
+            history: history.clone(),
         };
-        let blocks = guards.blocks(identity, &record, Timestamp::now());
+        let blocks = guards.blocks(identity, &record, item.action, Timestamp::now());
         if let Some(block) = blocks.iter().find(|block| block.outcome == Outcome::Blocked) {
             let text = format!("item {}: {}: {}; or leave the item out with --item", item.number, held.name, block.why);
             return Err(UsageError(text).into());

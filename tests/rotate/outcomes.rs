@@ -39,7 +39,10 @@ const CASE: Case = Case {
 };
 
 fn cases() -> Vec<Case> {
-    let active = |name, make, outcome| Case { name, make, end: (outcome, 1), is_new: false, ..CASE };
+    let active = |name, make, outcome| {
+        let apply = &["--wait", "8", "--step", "4"];
+        Case { name, make, apply, end: (outcome, 1), is_new: false, ..CASE }
+    };
     vec![
         Case { name: "ok", ..CASE },
         Case { name: "tidy", make: |secret| secret.mode("tidy"), ..CASE },
@@ -52,6 +55,11 @@ fn cases() -> Vec<Case> {
             is_new: false,
             ..CASE
         },
+        active("fail-create", |secret| secret.mode("fail_create"), "no-new-value"),
+        active("fail-set", |secret| secret.mode("fail_set"), "new-value-not-current"),
+        active("fail-test", |secret| secret.mode("fail_test"), "new-value-not-current"),
+        active("stuck", |secret| secret.mode("stuck"), "no-new-value"),
+        active("noop", |secret| secret.mode("noop"), "no-new-value"),
         active("given-up", |secret| secret.mode("abandon"), "failed-leak-active"),
         Case { name: "same-value", make: |secret| secret.mode("same_value"), end: ("same-value", 1), ..CASE },
         Case { name: "owned", make: |secret| secret.mode("managed"), ..CASE },
@@ -147,6 +155,7 @@ fn cases() -> Vec<Case> {
             end: ("rotated-by-other", 0),
             ..CASE
         },
+        Case { name: "written-back", make: |secret| secret.mode("write_back:0"), end: ("regressed", 1), ..CASE },
         Case { name: "alternating", make: |secret| secret.mode("alternating"), end: ("login-still-valid", 1), ..CASE },
         active("denied", |secret| secret.mode("access_denied"), "denied"),
         Case {
@@ -299,7 +308,9 @@ fn nobody_is_taken_for_consent() {
         (&["rotate", "apply", path, "--yes", "--allow-prefix", "/prod/a/", "--item", "7"], 2, "no such item"),
         (&["rotate", "apply", "nowhere.json", "--yes", "--allow-prefix", "/prod/a/"], 2, "can't be read"),
         (&["rotate", "resume", path, "--yes", "--allow-prefix", "/prod/a/"], 2, "is empty or not there"),
-        (&["rotate", "status", path], 2, "nothing was done yet"),
+        (&["rotate", "status", path, "--offline"], 2, "nothing was done yet"),
+        (&["rotate", "status", path, "--offline", "--item", "1"], 2, "cannot be used with"),
+        (&["rotate", "status", path, "--item", "7"], 2, "no such item"),
     ] {
         let run = leak.keystile(&emulator, arguments).expect(status);
         assert!(run.stderr.contains(said), "{arguments:?}: {}", run.stderr);
@@ -334,6 +345,75 @@ fn guards_hold_when_a_plan_is_carried_out_too() {
     // Once more: nothing is to be done, and the interval since the last rotation stands in nobody's way.
     leak.keystile(&emulator, &apply(&plan)).expect(0);
     assert_eq!(emulator.count("RotateSecret"), 1);
+}
+
+#[test]
+fn what_was_rotated_within_four_hours_by_the_journal_is_planned_no_second_time() {
+    let Some(emulator) = Emulator::start() else { return };
+    let leak = Leak::new("interval");
+    let plan = planned(&emulator, &leak);
+    leak.keystile(&emulator, &apply(&plan)).expect(0);
+    // Someone makes a mistake: the new value is committed too.
+    let current = emulator.labelled("/prod/a/db", "AWSCURRENT").unwrap();
+    let value: Value = serde_json::from_str(current.value().unwrap()).unwrap();
+    let again = format!("DB_PASSWORD={}\n", value["password"].as_str().unwrap());
+    leak.repository.commit_file("app.env", again, "configuration");
+    let arguments = ["rotate", "plan", "--prefix", "/prod/a/", "--output", plan.to_str().unwrap(), "--format", "json"];
+    let planned = leak.keystile(&emulator, &arguments);
+    assert!(planned.text().contains("less than four hours ago"), "{}{}", planned.text(), planned.stderr);
+    leak.keystile(&emulator, &apply(&plan));
+    assert_eq!(emulator.versions("/prod/a/db").len(), 2);
+}
+
+#[test]
+fn status_says_how_it_stands_now_and_the_journal_how_it_stood() {
+    let Some(emulator) = Emulator::start() else { return };
+    let leak = Leak::new("status");
+    let plan = planned(&emulator, &leak);
+    let path = plan.to_str().unwrap();
+    let outcome = |flags: &[&str], status: i32| -> String {
+        let arguments = [&["rotate", "status", path, "--format", "json"], flags].concat();
+        let report = leak.keystile(&emulator, &arguments).expect(status).json();
+        report["items"][0]["status"]["outcome"].as_str().unwrap_or("none").to_owned()
+    };
+    assert_eq!(outcome(&[], 3), "not-started");
+    emulator.set_mode("/prod/a/db", "slow:4");
+    leak.keystile(&emulator, &[&apply(&plan)[..], &["--no-wait"]].concat()).expect(3);
+    assert_eq!(outcome(&[], 3), "pending");
+    emulator.settle();
+    let writes = emulator.writes().len();
+    assert_eq!(outcome(&["--offline"], 3), "pending", "as the journal tells");
+    assert_eq!(outcome(&[], 0), "rotated");
+    // Without the journal, as on another machine.
+    let journal = leak.repository.beside("plan.journal.jsonl");
+    let kept = std::fs::read(&journal).unwrap();
+    std::fs::remove_file(&journal).unwrap();
+    assert_eq!(outcome(&["--item", "1"], 0), "rotated");
+    std::fs::write(&journal, kept).unwrap();
+    leak.keystile(&emulator, &["rotate", "resume", path, "--yes", "--allow-prefix", "/prod/a/"]).expect(0);
+    assert_eq!(emulator.writes().len(), writes, "looking changes nothing, and there was nothing to go on with");
+    let value = json!({ "username": "app", "password": leak.password }).to_string();
+    let back = json!({ "SecretId": "/prod/a/db", "SecretString": value, "ClientRequestToken": "b".repeat(36) });
+    assert_eq!(emulator.call("PutSecretValue", &back).0, 200);
+    assert_eq!(outcome(&[], 1), "regressed");
+    assert_eq!(outcome(&["--offline"], 0), "rotated");
+}
+
+#[test]
+fn what_is_stuck_is_cleared_away_with_leave_and_not_before_six_hours() {
+    let Some(emulator) = Emulator::start() else { return };
+    let leak = Leak::new("stuck-before");
+    let plan = planned(&emulator, &leak);
+    emulator.set_mode("/prod/a/db", "noop");
+    let other = json!({ "SecretId": "/prod/a/db", "ClientRequestToken": "a".repeat(36) });
+    assert_eq!(emulator.call("RotateSecret", &other).0, 200);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    emulator.set_mode("/prod/a/db", "ok");
+    let ours = |report: &Run| report.json()["items"][0]["status"]["outcome"].as_str().unwrap_or("none").to_owned();
+    let arguments = [&apply(&plan)[..], &["--clear-stuck", "--wait", "4", "--step", "1", "--format", "json"]].concat();
+    let run = leak.keystile(&emulator, &arguments).expect(1);
+    assert_eq!(ours(&run), "stuck", "it is not old enough to be cleared away: {}", run.stderr);
+    assert_eq!(emulator.versions("/prod/a/db").len(), 2);
 }
 
 #[test]

@@ -7,6 +7,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::managers::ManagerArgs;
 use super::scan::When;
 
+/// Default of `--step`: [`keystile_rotate::run::Limits`]'s.
+const DEFAULT_STEP_SECONDS: u64 = 120;
+
 /// `keystile rotate`.
 #[derive(Debug, Args)]
 pub struct RotateArgs {
@@ -22,7 +25,7 @@ pub enum RotateCommand {
     Plan(Box<PlanArgs>),
     /// Carry a plan out: rotate, wait, prove that the leaked value is no longer current
     Apply(Box<ApplyArgs>),
-    /// Say what became of a plan, as its journal tells; asks nobody, changes nothing
+    /// Say how the secrets of a plan stand now, and what was done for them; changes nothing
     Status(Box<StatusArgs>),
     /// Go on with a plan after a crash, an interruption or a time limit
     Resume(Box<ApplyArgs>),
@@ -240,6 +243,10 @@ pub struct ApplyArgs {
     #[arg(long, help_heading = "Guards")]
     pub second_rotation: bool,
 
+    /// Take the label AWSPENDING off a version that nothing has moved for six hours, and ask for the rotation again
+    #[arg(long, help_heading = "Guards")]
+    pub clear_stuck: bool,
+
     /// Most secrets to change in this run
     #[arg(long, value_name = "N", help_heading = "Guards", default_value_t = 5)]
     pub max: u32,
@@ -255,6 +262,11 @@ pub struct ApplyArgs {
     /// Ask for the rotations and don't wait for their end (`resume` looks again)
     #[arg(long, help_heading = "Work", conflicts_with = "wait")]
     pub no_wait: bool,
+
+    /// Seconds after which a rotation in which nothing moves is said to do nothing or to fail; longer than the rotation
+    /// function may take for one step
+    #[arg(long, value_name = "SECONDS", help_heading = "Work", default_value_t = DEFAULT_STEP_SECONDS)]
+    pub step: u64,
 
     /// The journal (default: beside the plan, with .journal.jsonl at its end)
     #[arg(long, value_name = "FILE", help_heading = "Work")]
@@ -283,10 +295,32 @@ pub struct RotateReportArgs {
 
 /// `keystile rotate status`.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+The secrets are described and the values compared once more: a slow rotation may have ended since, something may have put
+the leaked value back. It may run beside `apply`.
+
+Exit status: 0 every leak is proved to be over; 1 a leak is active, blocked or failed, be it one; 2 usage, configuration or
+credentials; 3 pending or unverified.")]
 pub struct StatusArgs {
     /// The plan's file
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+
+    /// Only this item of the plan (may be repeated)
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',', conflicts_with = "offline")]
+    pub item: Vec<u32>,
+
+    /// Only what the journal tells: asks nobody, needs no credentials
+    #[arg(long, help_heading = "Work")]
+    pub offline: bool,
+
+    /// AWS: profile of the shared configuration files (default: AWS_PROFILE)
+    #[arg(long, value_name = "NAME", help_heading = "Managed secrets", conflicts_with = "offline")]
+    pub profile: Option<String>,
+
+    /// Seconds after which a rotation in which nothing moves is said to do nothing or to fail
+    #[arg(long, value_name = "SECONDS", help_heading = "Work", default_value_t = DEFAULT_STEP_SECONDS)]
+    pub step: u64,
 
     /// The journal (default: beside the plan, with .journal.jsonl at its end)
     #[arg(long, value_name = "FILE", help_heading = "Work")]

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use keystile_rotate::PlanItem;
 use keystile_rotate::journal::JournalWriter;
 use keystile_rotate::plan::Action;
 use keystile_rotate::run::{Limits, Run};
 use keystile_rotate::token::Purpose;
-use keystile_rotate::{PlanItem, RotationPlan};
 
 use super::confirm::confirm;
 use super::recheck::recheck;
-use super::{plan_file, show};
+use super::{chosen, plan_file, show};
 use crate::cli::rotate::ApplyArgs;
 use crate::exit::{Exit, UsageError};
 use crate::managed::{Managers, SystemClock};
@@ -40,7 +40,7 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
     if kind != Kind::Apply {
         plan_file::expect_run(&before, &journal_path, &plan)?;
     }
-    let chosen = chosen(args, &plan)?;
+    let chosen = chosen::items(&args.item, &plan)?;
     let acting: Vec<&PlanItem> = plan.items.iter().filter(|item| chosen.contains(&item.number) && acts(item)).collect();
     check_allowed(args, &acting)?;
     let stop = terminal::stop_gracefully();
@@ -65,6 +65,8 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
         wait: if args.no_wait { Duration::ZERO } else { Duration::from_secs(args.wait) },
         // The plan's consumers say how long to wait.
         second_rotation: args.second_rotation.then_some(Duration::ZERO),
+        step: Duration::from_secs(args.step),
+        clear_stuck: args.clear_stuck,
         ..Limits::default()
     };
     let clock = SystemClock::new(stop);
@@ -83,19 +85,6 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
     let journal = plan_file::journal(&journal_path)?;
     let exit = show::result(&plan, &journal, Some(&report), &args.plan, &args.reports)?;
     Ok(terminal::signal_status().map_or(exit, Exit::Interrupted))
-}
-
-/// The numbers of the items that are meant.
-fn chosen(args: &ApplyArgs, plan: &RotationPlan) -> anyhow::Result<Vec<u32>> {
-    let all: Vec<u32> = plan.items.iter().map(|item| item.number).collect();
-    if args.item.is_empty() {
-        return Ok(all);
-    }
-    if let Some(unknown) = args.item.iter().find(|number| !all.contains(number)) {
-        let known = all.last().map_or("it has none".to_owned(), |last| format!("they are 1 to {last}"));
-        return Err(UsageError(format!("--item {unknown}: the plan has no such item; {known}")).into());
-    }
-    Ok(args.item.clone())
 }
 
 /// Whether something would be done for the item.

@@ -1,6 +1,7 @@
 //! `keystile rotate`: from leaks to a plan, and from a plan to a proven rotation.
 
 mod apply;
+mod chosen;
 mod confirm;
 mod consumers;
 mod leaks;

@@ -20,7 +20,8 @@ use crate::scan_request::Destination;
 /// Arguments that can't be used, no credentials, no place for the plan.
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
     check_destinations(&[((), Destination::File(args.output.clone()))])?;
-    let guards = guards(&args.guards, &args.prefix, args.generate)?;
+    let history = plan_file::journal(&plan_file::journal_path(&args.output, None))?.history();
+    let guards = Guards { history, ..guards(&args.guards, &args.prefix, args.generate)? };
     let world = consumers::world(&args.consumers)?;
     let Leaks { leaks, source } = match &args.report {
         Some(report) => reread::reread(args, report)?,

@@ -82,6 +82,21 @@ fn each_way_a_rotation_goes_has_its_outcome() {
 }
 
 #[test]
+fn what_another_run_asks_for_at_the_same_moment_is_waited_for() {
+    // Before the description, before the list of versions, before the value is read, before the call.
+    for before in 0..4 {
+        let faults = [vec![Fault::None; before], vec![Fault::AskedBeside]].concat();
+        let fake = Fake::new(Function::Works, &faults);
+        let result = apply(&fake, &fake::plan(&fake, ROTATE));
+        assert_eq!(result.outcome, Outcome::Rotated, "{before}: {result:?}");
+        let (rotations, writes) = fake.with(|world| (world.rotations, world.writes));
+        assert_eq!(rotations, 1, "{before}: one version");
+        // From the list on it is too late to see the other's, and the same version is asked for once more.
+        assert_eq!(writes, u32::from(before > 1), "{before}");
+    }
+}
+
+#[test]
 fn what_is_not_answered_or_refused_has_its_outcome() {
     type Change = fn(&mut fake::World);
     let changes: [(&str, Outcome, Change); 3] = [

@@ -138,7 +138,7 @@ impl<'r, 'a> ItemRun<'r, 'a> {
 
     /// Looks once and does what is due.
     fn step(&mut self) -> Flow {
-        let record = match self.backend.describe(&self.held.arn) {
+        let mut record = match self.backend.describe(&self.held.arn) {
             Ok(record) => record,
             Err(error) => return self.try_again(&error),
         };
@@ -154,9 +154,19 @@ impl<'r, 'a> ItemRun<'r, 'a> {
             }
             unlabelled.extend(self.cleared.iter().cloned());
             unlabelled.retain(|version| !record.versions.contains_key(version));
+            if !unlabelled.is_empty() {
+                // Another run may have asked between the description and the list: its version is alive, though the
+                // description lacks it. The label comes with the version, so a later description tells.
+                record = match self.backend.describe(&self.held.arn) {
+                    Ok(record) => record,
+                    Err(error) => return self.try_again(&error),
+                };
+                unlabelled.retain(|version| !record.versions.contains_key(version));
+            }
             step = self.decide(&record, &unlabelled);
         }
         self.tries = 0;
+        self.current = record.version_at(&Stage::Current).cloned();
         match step {
             Step::Done(outcome, why) => Err(self.end(outcome, vec![why])),
             Step::Verify { current, by, replaced } => self.verify(&record, &current, by, replaced),

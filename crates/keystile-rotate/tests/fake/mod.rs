@@ -15,6 +15,7 @@ use keystile_rotate::backend::{Accepted, BackendKind, Identity, VersionedValue};
 use keystile_rotate::clock::Clock;
 use keystile_rotate::journal::{Event, JournalError, Sink};
 use keystile_rotate::plan::{Action, FORMAT, Held, Searched, Strategy, state_digest};
+use keystile_rotate::token::Purpose;
 use keystile_rotate::{PlanItem, RotationPlan, SecretBackend, Token};
 use keystile_scan::SecretBytes;
 
@@ -52,6 +53,8 @@ pub(crate) enum Fault {
     Unreachable,
     /// Someone else rotates just before it.
     Overtaken,
+    /// Another run of the same plan asks just before it.
+    AskedBeside,
 }
 
 /// The state.
@@ -234,6 +237,14 @@ impl World {
                 self.foreign();
                 Ok(false)
             }
+            Fault::AskedBeside => {
+                let leaked = VersionId(LEAKED.to_owned());
+                let version = Token::derive(&self.record.arn, &leaked, Purpose::First, 0).version();
+                self.record.versions.insert(version.clone(), [Stage::Pending].into());
+                self.making.insert(version, 3);
+                self.rotations += 1;
+                Ok(false)
+            }
         }
     }
 }
@@ -290,7 +301,8 @@ impl SecretBackend for Fake {
     fn all_versions(&self, _arn: &SecretArn) -> Result<Vec<VersionId>, CallError> {
         self.with(|world| {
             let gone = world.fault("ListSecretVersionIds", false)?;
-            lost(gone, "ListSecretVersionIds", world.values.keys().cloned().collect())
+            let versions: BTreeSet<_> = world.values.keys().chain(world.record.versions.keys()).cloned().collect();
+            lost(gone, "ListSecretVersionIds", versions.into_iter().collect())
         })
     }
 

@@ -16,6 +16,7 @@ mod support;
 #[expect(dead_code, reason = "shared with tests/cli, which uses all of it")]
 mod token;
 
+mod access_keys;
 mod alternating;
 mod demo;
 mod interruptions;

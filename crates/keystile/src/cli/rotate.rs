@@ -112,6 +112,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub consumers: ConsumerArgs,
 
+    /// The namespace of objects in --manifests that name none
+    #[arg(short, long, value_name = "NAME", help_heading = "Consumers", requires = "manifests")]
+    pub namespace: Option<String>,
+
     /// What may be done.
     #[command(flatten)]
     pub guards: GuardArgs,

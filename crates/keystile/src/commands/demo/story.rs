@@ -17,9 +17,11 @@ const NAME: &str = "/prod/team-a/rds-password";
 /// What team-a's secrets begin with.
 const PREFIX: &str = "/prod/team-a/";
 
-/// The platform's rule, what its cluster has, and a tenant's object that the rule refuses: the example of the README.
+/// The platform's rule, what its cluster has, tenants' objects that the rule allows and refuses: the example of the README.
 const POLICY: &str = include_str!("../../../../../deploy/example/policy.yaml");
 const CLUSTER: &str = include_str!("../../../../../deploy/example/cluster.yaml");
+const ALLOWED: &str = include_str!("../../../../../deploy/example/allowed.yaml");
+const WORKLOAD: &str = include_str!("../../../../../deploy/example/workload.yaml");
 const REFUSED: &str = include_str!("../../../../../deploy/example/refused.yaml");
 
 /// Where a plan is written unless it is told otherwise.
@@ -104,7 +106,9 @@ fn guard(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     let folder = stage.surroundings.folder.join("manifests");
     fs::create_dir(&folder).context("while making the manifests")?;
     fs::write(stage.surroundings.folder.join("policy.yaml"), POLICY)?;
-    fs::write(folder.join("cluster.yaml"), CLUSTER)?;
+    for (file, text) in [("cluster.yaml", CLUSTER), ("shop.yaml", ALLOWED), ("shop-workload.yaml", WORKLOAD)] {
+        fs::write(folder.join(file), text)?;
+    }
     let database = folder.join("database.yaml");
     fs::write(&database, REFUSED)?;
     stage.act(
@@ -144,11 +148,12 @@ fn plan(stage: &mut Stage<'_>, args: &DemoArgs, leaked: &str) -> anyhow::Result<
         "It has three secrets, one of them with the leaked password, and all of them with the tag by which their\n\
          owners allow rotation. keystile finds it as any program of AWS does: AWS_ENDPOINT_URL={}\n\n\
          The plan compares what leaked with what the secrets below {PREFIX} hold, in memory only, and says what\n\
-         would be done. It changes nothing.\n",
+         would be done. The manifests tell who uses the secret, and who will not notice a new value. It changes\n\
+         nothing.\n",
         cloud.endpoint()
     ))?;
     let before = cloud.current(NAME)?;
-    let arguments = ["rotate", "plan", "application", "--prefix", PREFIX];
+    let arguments = ["rotate", "plan", "application", "--prefix", PREFIX, "--manifests", "manifests"];
     stage.keystile(&arguments, 1, |command| cloud.environment(command))?;
     if cloud.current(NAME)? != before {
         return Err(failed("planning changed the secret"));

@@ -22,7 +22,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
     check_destinations(&[((), Destination::File(args.output.clone()))])?;
     let history = plan_file::journal(&plan_file::journal_path(&args.output, None))?.history();
     let guards = Guards { history, ..guards(&args.guards, &args.prefix, args.generate)? };
-    let world = consumers::world(&args.consumers)?;
+    let world = consumers::world(&args.consumers, args.namespace.as_deref())?;
     let Leaks { leaks, source } = match &args.report {
         Some(report) => reread::reread(args, report)?,
         None => leaks::scan(args)?,

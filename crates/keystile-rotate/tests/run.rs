@@ -465,6 +465,22 @@ fn a_signal_while_waiting_ends_the_run_which_is_gone_on_with_later() {
 }
 
 #[test]
+fn a_signal_while_a_call_waits_for_its_turn_keeps_it_from_being_made() {
+    let many = Many::new((0..2).map(|_| (Function::Works, Vec::new())));
+    let plan = many.plan(ROTATE);
+    let stop = AtomicBool::new(false);
+    // The first item is not waited for, so the first wait is the second one's for its turn.
+    let clock = Signal(Still::new(), &stop, AtomicUsize::new(1));
+    let managers = [Connected { identity: fake::identity(), backend: &many, access_keys: None }];
+    let (before, mut lines) = (Default::default(), Lines::default());
+    let limits = Limits { parallel: 1, wait: Duration::ZERO, ..Limits::default() };
+    let report = Run::new(&managers, &clock, limits, &before, &stop, &mut lines).apply(&plan, &[1, 2]).unwrap();
+    let outcomes: Vec<Outcome> = report.results.iter().map(|result| result.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Pending, Outcome::NotStarted], "{report:?}");
+    assert_eq!(many.0[1].with(|world| world.writes), 0);
+}
+
+#[test]
 fn nothing_is_called_that_is_not_in_the_journal() {
     let fake = Fake::new(Function::Works, &[]);
     let plan = fake::plan(&fake, ROTATE);

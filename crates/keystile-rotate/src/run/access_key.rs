@@ -299,6 +299,9 @@ impl<'r, 'a> KeyRun<'r, 'a> {
             return Err(self.end(Outcome::NotStarted, &format!("this run may change {most} secrets; apply again")));
         }
         self.counted = true;
+        if let Some(why) = self.run.take_turn() {
+            return Err(self.stopped(&why));
+        }
         let number = self.item.number;
         let account = self.key.account.as_deref().unwrap_or_default();
         let name = SecretArn(format!("iam:{account}:access-key/{}", self.key.id));

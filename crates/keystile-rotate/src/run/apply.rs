@@ -272,16 +272,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Waits its turn, writes an intent down, and lets the call be made only if that worked.
-    pub(super) fn intend(
-        &self,
-        item: u32,
-        arn: &SecretArn,
-        leaked: &VersionId,
-        call: Call,
-        token: &Token,
-        generation: u32,
-    ) -> Result<(), JournalError> {
+    /// Waits for the turn of a call that changes something; why none may be made, if the run was stopped meanwhile.
+    pub(super) fn take_turn(&self) -> Option<String> {
         let rest = {
             let (now, mut state) = (self.clock.now(), self.state());
             let turn = state.next_call.max(now);
@@ -291,6 +283,19 @@ impl<'a> Run<'a> {
         if !rest.is_zero() {
             self.clock.sleep(rest);
         }
+        self.why_stopped()
+    }
+
+    /// Writes an intent down: the call is made only if that worked.
+    pub(super) fn intend(
+        &self,
+        item: u32,
+        arn: &SecretArn,
+        leaked: &VersionId,
+        call: Call,
+        token: &Token,
+        generation: u32,
+    ) -> Result<(), JournalError> {
         let intent =
             Event::Intent { item, arn: arn.clone(), leaked: leaked.clone(), call, token: token.clone(), generation };
         let written = self.state().journal.append(self.clock.now(), intent);

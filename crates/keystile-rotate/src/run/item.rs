@@ -378,15 +378,21 @@ impl<'r, 'a> ItemRun<'r, 'a> {
         attempt: &Attempt,
         send: impl FnOnce(&dyn SecretBackend, &Held) -> Result<Accepted, CallError>,
     ) -> Flow {
+        let stopped = |this: &Self, why: &str| {
+            let outcome = if this.asked.is_some() { Outcome::Pending } else { Outcome::NotStarted };
+            this.end(outcome, vec![format!("the run was stopped before: {why}")])
+        };
         if let Some(why) = self.run.why_stopped() {
-            let outcome = if self.asked.is_some() { Outcome::Pending } else { Outcome::NotStarted };
-            return Err(self.end(outcome, vec![format!("the run was stopped before: {why}")]));
+            return Err(stopped(self, &why));
         }
         if !self.counted && !self.run.take_one() {
             let most = self.run.limits.most;
             return Err(self.end(Outcome::NotStarted, vec![format!("this run may change {most} secrets; apply again")]));
         }
         self.counted = true;
+        if let Some(why) = self.run.take_turn() {
+            return Err(stopped(self, &why));
+        }
         let number = self.item.number;
         let (token, generation) = (&attempt.token, attempt.generation);
         if let Err(error) = self.run.intend(number, &self.held.arn, &self.held.version, call, token, generation) {

@@ -5,6 +5,7 @@
 //! makes no second version. What the threads share (the journal, what was changed, why nothing more is started) is
 //! behind one lock, which nobody holds during a call or a wait.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -90,7 +91,8 @@ struct State<'a> {
     /// Why nothing more is started.
     stopped: Option<String>,
     changed: u32,
-    failures: u32,
+    /// What failed in a row: ARNs of secrets, ids of keys. Several leaks of one secret fail together, and are one failure.
+    failed: BTreeSet<String>,
     /// When the next call that changes something may be made.
     next_call: Timestamp,
     /// How many times the pace the time between two calls is.
@@ -118,7 +120,7 @@ impl<'a> Run<'a> {
         stop: &'a AtomicBool,
         journal: &'a mut dyn Sink,
     ) -> Self {
-        let state = State { journal, stopped: None, changed: 0, failures: 0, next_call: Timestamp::MIN, slowed: 1 };
+        let state = State { journal, stopped: None, changed: 0, failed: BTreeSet::new(), next_call: Timestamp::MIN, slowed: 1 };
         Self { managers, clock, limits, history, stop, state: Mutex::new(state) }
     }
 
@@ -216,14 +218,17 @@ impl<'a> Run<'a> {
         match result.outcome {
             Outcome::NoCredentials => self.halt("there are no credentials"),
             outcome if outcome.is_failure() && item.blocked.is_empty() => {
+                let secret = item.secret.as_ref().map(|held| held.arn.to_string());
+                let failed = secret.or_else(|| item.access_key.as_ref().map(|key| key.id.to_string()));
                 let mut state = self.state();
-                state.failures += 1;
-                if state.failures >= self.limits.failures {
-                    drop(state);
+                state.failed.insert(failed.unwrap_or_default());
+                let is_enough = u32::try_from(state.failed.len()).is_ok_and(|failures| failures >= self.limits.failures);
+                drop(state);
+                if is_enough {
                     self.halt("circuit breaker: failures in a row");
                 }
             }
-            outcome if outcome.meaning() == Meaning::Over => self.state().failures = 0,
+            outcome if outcome.meaning() == Meaning::Over => self.state().failed.clear(),
             _ => {}
         }
     }

@@ -26,7 +26,7 @@ pub struct Limits {
     pub parallel: u32,
     /// Time between two calls that change something; doubled each time the manager says that there are too many.
     pub pace: Duration,
-    /// Failures in a row, in the order of their ends, after which nothing more is started.
+    /// Secrets and keys that fail in a row, in the order of their ends, after which nothing more is started.
     pub failures: u32,
 }
 

@@ -92,11 +92,26 @@ fn a_leak_in_a_commit_ends_as_a_proven_rotation() {
         let text = std::fs::read(story.repository.beside(file)).unwrap();
         assert!(!text.is_empty() && !story.shows_a_value(&text), "{file}");
     }
+    // The record of the incident has what an investigation looks for: where it leaked, what proves its end, and the id by
+    // which AWS's own log has the call.
+    let journal = std::fs::read_to_string(story.repository.beside("plan.journal.jsonl")).unwrap();
+    let events: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let request = events.iter().find_map(|event| find(event, "request_id")).expect("the answer has the request's id");
+    let incident = std::fs::read_to_string(incident).unwrap();
+    for part in [request, "app.env:1", before.id(), after.id(), "values differ", " UTC", "## Next steps"] {
+        assert!(incident.contains(part), "{part} is not in {incident}");
+    }
 
     // Again: nothing is left to do, and nothing is done.
     story.keystile(&apply).expect(0);
     assert_eq!(story.emulator.versions(NAME).len(), 2);
     assert_eq!(story.emulator.writes(), ["RotateSecret"]);
+}
+
+/// The text of a key, however deep it is.
+fn find<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    let object = value.as_object()?;
+    object.get(key).and_then(Value::as_str).or_else(|| object.values().find_map(|inner| find(inner, key)))
 }
 
 #[test]

@@ -120,7 +120,8 @@ impl<'a> Run<'a> {
         stop: &'a AtomicBool,
         journal: &'a mut dyn Sink,
     ) -> Self {
-        let state = State { journal, stopped: None, changed: 0, failed: BTreeSet::new(), next_call: Timestamp::MIN, slowed: 1 };
+        let state =
+            State { journal, stopped: None, changed: 0, failed: BTreeSet::new(), next_call: Timestamp::MIN, slowed: 1 };
         Self { managers, clock, limits, history, stop, state: Mutex::new(state) }
     }
 
@@ -222,7 +223,8 @@ impl<'a> Run<'a> {
                 let failed = secret.or_else(|| item.access_key.as_ref().map(|key| key.id.to_string()));
                 let mut state = self.state();
                 state.failed.insert(failed.unwrap_or_default());
-                let is_enough = u32::try_from(state.failed.len()).is_ok_and(|failures| failures >= self.limits.failures);
+                let is_enough =
+                    u32::try_from(state.failed.len()).is_ok_and(|failures| failures >= self.limits.failures);
                 drop(state);
                 if is_enough {
                     self.halt("circuit breaker: failures in a row");

@@ -26,4 +26,5 @@ mod scale;
 mod secrecy;
 mod servers;
 mod story;
+mod users;
 mod vault;

@@ -66,6 +66,12 @@ struct Asked {
     seen: bool,
 }
 
+impl Asked {
+    fn new(attempt: &Attempt) -> Self {
+        Self { token: attempt.token.clone(), at: None, calls: 0, accepted: false, looks: 0, seen: false }
+    }
+}
+
 /// Goes on, or ends.
 type Flow = Result<(), Box<ItemResult>>;
 
@@ -303,14 +309,7 @@ impl<'r, 'a> ItemRun<'r, 'a> {
     fn wait_for_trace(&mut self, attempt: &Attempt) -> Result<bool, Box<ItemResult>> {
         if self.asked.is_none() && self.run.history.is_open(&attempt.token) {
             // An earlier run was killed, or had no answer.
-            self.asked = Some(Asked {
-                token: attempt.token.clone(),
-                at: None,
-                calls: 0,
-                accepted: false,
-                looks: 0,
-                seen: false,
-            });
+            self.asked = Some(Asked::new(attempt));
         }
         let Some(asked) = &mut self.asked else { return Ok(false) };
         asked.looks += 1;
@@ -425,14 +424,7 @@ impl<'r, 'a> ItemRun<'r, 'a> {
             // What came before, a look at what an earlier run did or a wait for consumers, is not the rotation's time.
             self.deadline = later(now, self.run.limits.wait);
         }
-        let asked = self.asked.get_or_insert_with(|| Asked {
-            token: attempt.token.clone(),
-            at: None,
-            calls: 0,
-            accepted: false,
-            looks: 0,
-            seen: false,
-        });
+        let asked = self.asked.get_or_insert_with(|| Asked::new(attempt));
         asked.calls += 1;
         asked.at = Some(now);
         asked

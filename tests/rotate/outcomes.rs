@@ -320,6 +320,25 @@ fn nobody_is_taken_for_consent() {
 }
 
 #[test]
+fn a_plan_in_which_somebody_has_put_another_secret_gets_nowhere() {
+    let Some(emulator) = Emulator::start() else { return };
+    let leak = Leak::new("tampered");
+    let plan = planned(&emulator, &leak);
+    // Of another team, allowed by its own tag, and in the plan under a name of ours.
+    let value = json!({ "username": "app", "password": leak.password }).to_string();
+    let theirs = emulator.secret("/prod/b/db", &value).tag("keystile.io/rotate", "allow").create();
+    let other = leak.repository.beside("other.json");
+    let arguments = ["rotate", "plan", "--prefix", "/prod/b/", "--output", other.to_str().unwrap()];
+    leak.keystile(&emulator, &arguments).expect(1);
+    let text = std::fs::read_to_string(&other).unwrap();
+    std::fs::write(&plan, text.replace("\"/prod/b/db\"", "\"/prod/a/db\"")).unwrap();
+    let refused = leak.keystile(&emulator, &apply(&plan)).expect(1);
+    assert!(refused.text().contains("the plan calls it /prod/a/db"), "{}", refused.text());
+    assert_eq!(emulator.writes(), [""; 0]);
+    assert_eq!(emulator.labelled("/prod/b/db", "AWSCURRENT").unwrap().id(), theirs.version);
+}
+
+#[test]
 fn guards_hold_when_a_plan_is_carried_out_too() {
     let Some(emulator) = Emulator::start() else { return };
     let leak = Leak::new("guards");

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use fake::{Fake, Fault, Function, LEAKED, Lines, MARK, Many, Still};
 use keystile_inventory::{Stage, VersionId};
+use keystile_rotate::backend::Identity;
 use keystile_rotate::clock::Clock;
 use keystile_rotate::journal::{Call, Entry, Event, Journal};
 use keystile_rotate::outcome::Meaning;
@@ -93,6 +94,37 @@ fn what_another_run_asks_for_at_the_same_moment_is_waited_for() {
         assert_eq!(rotations, 1, "{before}: one version");
         // From the list on it is too late to see the other's, and the same version is asked for once more.
         assert_eq!(writes, u32::from(before > 1), "{before}");
+    }
+}
+
+#[test]
+fn a_plan_that_shows_another_secret_than_it_names_is_stale() {
+    type Change = fn(&mut keystile_rotate::plan::Held);
+    let changes: [(&str, Change); 3] = [
+        ("name", |held| held.name = "app/mine".to_owned()),
+        ("account", |held| held.account = "210987654321".to_owned()),
+        ("arn", |held| held.arn.0.push('x')),
+    ];
+    for (name, change) in changes {
+        for action in [ROTATE, Action::Generate, Action::Wait] {
+            let fake = Fake::new(Function::Works, &[]);
+            let mut plan = fake::plan(&fake, action);
+            let held = plan.items[0].secret.as_mut().unwrap();
+            change(held);
+            // As whoever can write the plan would: with a connection that matches.
+            let identity = Identity { account: held.account.clone(), ..fake::identity() };
+            let managers = [Connected { identity, backend: &fake, access_keys: None }];
+            let (stop, history, clock) = (AtomicBool::new(false), Default::default(), Still::new());
+            let (mut lines, mut others, limits) = (Lines::default(), Lines::default(), Limits::default());
+            let run = |lines| Run::new(&managers, &clock, limits, &history, &stop, lines);
+            let applied = run(&mut lines).apply(&plan, &[1]).unwrap().results.remove(0);
+            let aborted = run(&mut others).abort(&plan, &[1]).unwrap().results.remove(0);
+            let seen = look_again(&managers, &clock, limits, &history, &plan, &[1]).results.remove(0);
+            for result in [applied, aborted, seen] {
+                assert_eq!(result.outcome, Outcome::Stale, "{name} {action:?}: {result:?}");
+            }
+            assert_eq!(fake.with(|world| world.writes), 0, "{name} {action:?}");
+        }
     }
 }
 

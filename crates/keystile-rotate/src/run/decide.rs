@@ -85,6 +85,9 @@ pub enum Step {
 #[must_use]
 pub fn decide(held: &Held, action: Action, facts: &Facts<'_>) -> Step {
     let record = facts.record;
+    if let Some(why) = is_another(held, record) {
+        return Step::Done(Outcome::Stale, why);
+    }
     if record.deleted.is_some() {
         return done(Outcome::ScheduledForDeletion, "it is scheduled for deletion; restore it, then plan again");
     }
@@ -107,6 +110,22 @@ pub fn decide(held: &Held, action: Action, facts: &Facts<'_>) -> Step {
         Action::Nothing(_) => seen.verify(current, Purpose::First),
         Action::Deactivate => done(Outcome::NotStarted, "access keys are not switched off by this part of the run"),
     }
+}
+
+/// Why the secret that the manager describes is not the one that the plan shows. What may be touched is decided by the
+/// plan's name and account, so a plan in which somebody has put another ARN beside them must not get through.
+pub(super) fn is_another(held: &Held, record: &SecretRecord) -> Option<String> {
+    let account = record.arn.0.starts_with("arn:").then(|| record.arn.0.split(':').nth(4)).flatten();
+    let differs = if record.arn != held.arn {
+        format!("the manager describes {} for {}", record.arn, held.arn)
+    } else if record.name != held.name {
+        format!("{} is the secret {}, and the plan calls it {}", record.arn, record.name, held.name)
+    } else if account.is_some_and(|account| account != held.account) {
+        format!("{} is not of account {}, as the plan says", record.arn, held.account)
+    } else {
+        return None;
+    };
+    Some(format!("{differs}; nothing was done, plan again"))
 }
 
 /// Whether nothing has moved for longer than `limit` since the version was first asked for.

@@ -8,7 +8,7 @@ use keystile_inventory::{CallError, CallErrorKind, SecretRecord, Stage, VersionI
 use keystile_scan::SecretBytes;
 
 use super::apply::{ItemResult, Run, Work};
-use super::decide::{Attempt, By, Facts, Step, decide, is_overdue, staged};
+use super::decide::{Attempt, By, Facts, Step, decide, is_another, is_overdue, staged};
 use super::generate;
 use super::limits::Patience;
 use super::making::{moved, still_for, stuck, unfinished};
@@ -117,6 +117,9 @@ impl<'r, 'a> ItemRun<'r, 'a> {
             Err(error) => return self.try_again(&error),
         };
         self.tries = 0;
+        if let Some(why) = is_another(self.held, &record) {
+            return Err(self.end(Outcome::Stale, vec![why]));
+        }
         self.current = record.version_at(&Stage::Current).cloned();
         let staged = (self.item.action == Action::Generate).then(|| staged(self.held, &record)).flatten();
         if let Some(attempt) = staged {

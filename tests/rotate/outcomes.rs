@@ -295,6 +295,44 @@ fn without_credentials_or_a_network_nothing_is_done() {
 }
 
 #[test]
+fn who_answers_without_end_or_with_something_else_than_aws_is_given_up() {
+    let leak = Leak::new("endless");
+    for (endless, said) in [(true, "GetCallerIdentity"), (false, "none of AWS's")] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        // As much as it takes of an answer, at each attempt.
+        let sent = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let counts = std::sync::Arc::clone(&sent);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                let _ = std::io::Read::read(&mut stream, &mut request).unwrap();
+                let head: &[u8] = if endless { b"HTTP/1.1 200 OK\r\n\r\n" } else { b"HTTP/1.1 302 Found\r\n\r\n" };
+                stream.write_all(head).unwrap();
+                let (chunk, mut bytes) = (vec![b'a'; 1 << 20], 0_u64);
+                while endless && stream.write_all(&chunk).is_ok() {
+                    bytes += 1;
+                }
+                counts.lock().unwrap().push(bytes);
+            }
+        });
+        let arguments = ["rotate", "plan", "--prefix", "/prod/a/"];
+        let environment = [
+            ("AWS_ENDPOINT_URL", endpoint.as_str()),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ];
+        let run = finish(command(leak.repository.path()).args(arguments).envs(environment)).expect(3);
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+        // 16 MiB, and what lies in the buffers of both ends.
+        let sent = sent.lock().unwrap();
+        assert!(!sent.is_empty() && sent.iter().all(|mebibytes| *mebibytes < 40), "{sent:?}");
+    }
+}
+
+#[test]
 fn nobody_is_taken_for_consent() {
     let Some(emulator) = Emulator::start() else { return };
     let leak = Leak::new("consent");

@@ -13,6 +13,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use super::bounded::bounded;
 use super::endpoint::EndpointGuard;
 use super::error::call_error;
 use crate::error::{CallError, CallErrorKind};
@@ -91,7 +92,7 @@ impl Connection {
     /// # Errors
     /// No region is set anywhere.
     pub async fn open(options: &AwsOptions) -> Result<Self, CallError> {
-        let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
+        let http = bounded(Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https());
         let attempt = options.attempt_timeout.unwrap_or(ATTEMPT);
         let attempts = options.attempts.unwrap_or(ATTEMPTS).max(1);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())

@@ -25,7 +25,15 @@ where
             let status = service.raw().status().as_u16();
             let code = service.err().code();
             let kind = kind_of(code, status);
-            let name = code.map_or_else(|| format!("HTTP status {status}"), clean);
+            let name = code.map_or_else(
+                || match status {
+                    400.. => format!("HTTP status {status}"),
+                    _ => {
+                        format!("an answer (HTTP status {status}) that is none of AWS's; what is set as the endpoint?")
+                    }
+                },
+                clean,
+            );
             let message = service.err().message().filter(|_| shows_message).map(clean);
             CallError::new(kind, operation, message.map_or(name.clone(), |message| format!("{name}: {message}")))
         }

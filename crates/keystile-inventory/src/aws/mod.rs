@@ -3,6 +3,7 @@
 //! Facts of the API are from its reference (AWS Secrets Manager, version 2017-10-17) and from the model that
 //! the SDK is generated from.
 
+mod bounded;
 pub mod connection;
 mod convert;
 pub mod endpoint;

@@ -333,6 +333,18 @@ fn who_answers_without_end_or_with_something_else_than_aws_is_given_up() {
 }
 
 #[test]
+fn where_nothing_was_scanned_no_plan_says_that_nothing_leaked() {
+    let (empty, clean) = (TestRepository::new(), TestRepository::new());
+    clean.commit_file("README.md", "An application.\n", "first");
+    for (repository, said) in [(&empty, "Nothing was scanned"), (&clean, "No leak was found")] {
+        let plan = repository.beside("plan.json");
+        let arguments = ["rotate", "plan", "--prefix", "/prod/a/", "--output", plan.to_str().unwrap()];
+        let run = finish(command(repository.path()).args(arguments)).expect(0);
+        assert!(run.text().starts_with(said), "{}", run.text());
+    }
+}
+
+#[test]
 fn nobody_is_taken_for_consent() {
     let Some(emulator) = Emulator::start() else { return };
     let leak = Leak::new("consent");

@@ -49,6 +49,9 @@ pub struct Source {
     /// What of it could not be read, each as a sentence: a leak may be there that this plan knows nothing of.
     #[serde(default)]
     pub gaps: Vec<String>,
+    /// Whether there was nothing to scan at all, so that no leak can have been found.
+    #[serde(default)]
+    pub is_empty: bool,
 }
 
 /// What the index held.

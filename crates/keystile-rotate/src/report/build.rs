@@ -71,7 +71,7 @@ impl Incident {
             keystile: env!("CARGO_PKG_VERSION").to_owned(),
             made_at: input.now,
             carried_out,
-            verdict: verdict(&items, carried_out),
+            verdict: verdict(&items, carried_out, plan.source.is_empty),
             exit_status: 0,
             exposure,
             timeline: timeline(plan, &items, &past),
@@ -260,11 +260,12 @@ fn committed(places: &[Place]) -> Option<Timestamp> {
     places.iter().filter_map(|place| place.date.as_deref()?.parse().ok()).min()
 }
 
-/// The report in one sentence.
-fn verdict(items: &[ItemReport], carried_out: bool) -> String {
+/// The report in one sentence. `is_empty`: whether nothing was scanned.
+fn verdict(items: &[ItemReport], carried_out: bool, is_empty: bool) -> String {
     let number = items.len() as u64;
     if number == 0 {
-        return "No leak was found: there is nothing to do".to_owned();
+        let what = if is_empty { "Nothing was scanned, so no leak can have been" } else { "No leak was" };
+        return format!("{what} found: there is nothing to do");
     }
     let of = |stand| items.iter().filter(|item| item.status.stand == stand && item.status.outcome.is_some()).count();
     let planned = items.iter().filter(|item| item.status.outcome.is_none()).count();

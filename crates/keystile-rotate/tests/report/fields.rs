@@ -219,6 +219,7 @@ const OBJECTS: &[(&str, &str, &[Field])] = &[
     ("plan.source", "What was scanned.", &[
         ("what", "As the user named it."),
         ("gaps", "What of it could not be read."),
+        ("is_empty", "Whether there was nothing to scan, so that no leak can have been found."),
     ]),
     ("identities[]", "Who asked whom.", &[
         ("backend", "The manager."),

@@ -90,7 +90,7 @@ pub(crate) fn plan(items: Vec<PlanItem>) -> RotationPlan {
     RotationPlan {
         format: FORMAT.to_owned(),
         made_at: at("2026-11-26T03:00:00Z"),
-        source: Source { what: "history of .".to_owned(), gaps: Vec::new() },
+        source: Source { what: "history of .".to_owned(), ..Source::default() },
         identities: vec![identity()],
         items,
         searched: Searched {

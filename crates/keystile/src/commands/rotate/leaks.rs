@@ -56,10 +56,11 @@ pub(super) fn scan(args: &PlanArgs) -> anyhow::Result<Leaks> {
     if let Some(range) = &args.range {
         what = format!("{what} ({range})");
     }
-    if coverage.blobs_scanned + coverage.files_scanned + coverage.messages_scanned == 0 {
+    let is_empty = coverage.blobs_scanned + coverage.files_scanned + coverage.messages_scanned == 0;
+    if is_empty {
         terminal::warning("nothing was scanned, so no leak can have been found");
     }
-    let source = Source { what, gaps: gaps(&coverage) };
+    let source = Source { what, gaps: gaps(&coverage), is_empty };
     Ok(Leaks::of(sorted.reported.iter().map(parts), source))
 }
 

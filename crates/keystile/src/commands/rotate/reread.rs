@@ -115,7 +115,7 @@ pub(super) fn reread(args: &PlanArgs, report: &Path) -> anyhow::Result<Leaks> {
         found.extend(values.into_iter().map(|value| (entry.rule.clone(), value, places.clone())));
     }
     let what = format!("{} ({})", args.path.as_deref().unwrap_or(Path::new(".")).display(), report.display());
-    Ok(Leaks::of(found, Source { what, gaps }))
+    Ok(Leaks::of(found, Source { what, gaps, ..Source::default() }))
 }
 
 fn gone(entry: &Entry, faults: &[String]) -> String {

@@ -18,7 +18,7 @@ use crate::access_key::{HeldKey, KeyStatus};
 use crate::journal::Journal;
 use crate::leak::Place;
 use crate::outcome::{Outcome, exit_status};
-use crate::plan::{Action, PlanItem, RotationPlan};
+use crate::plan::{Action, PlanItem, RotationPlan, Source};
 use crate::run::{ItemResult, RunReport};
 
 /// What a report is made of.
@@ -71,7 +71,7 @@ impl Incident {
             keystile: env!("CARGO_PKG_VERSION").to_owned(),
             made_at: input.now,
             carried_out,
-            verdict: verdict(&items, carried_out, plan.source.is_empty),
+            verdict: verdict(&items, carried_out, &plan.source),
             exit_status: 0,
             exposure,
             timeline: timeline(plan, &items, &past),
@@ -260,12 +260,18 @@ fn committed(places: &[Place]) -> Option<Timestamp> {
     places.iter().filter_map(|place| place.date.as_deref()?.parse().ok()).min()
 }
 
-/// The report in one sentence. `is_empty`: whether nothing was scanned.
-fn verdict(items: &[ItemReport], carried_out: bool, is_empty: bool) -> String {
+/// The report in one sentence. `source`: where leaks were looked for.
+fn verdict(items: &[ItemReport], carried_out: bool, source: &Source) -> String {
     let number = items.len() as u64;
     if number == 0 {
-        let what = if is_empty { "Nothing was scanned, so no leak can have been" } else { "No leak was" };
-        return format!("{what} found: there is nothing to do");
+        let verdict = if !source.gaps.is_empty() {
+            "No leak was found in what could be read, which is not everything"
+        } else if source.is_empty {
+            "Nothing was scanned, so no leak can have been found: there is nothing to do"
+        } else {
+            "No leak was found: there is nothing to do"
+        };
+        return verdict.to_owned();
     }
     let of = |stand| items.iter().filter(|item| item.status.stand == stand && item.status.outcome.is_some()).count();
     let planned = items.iter().filter(|item| item.status.outcome.is_none()).count();

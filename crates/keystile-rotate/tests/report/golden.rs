@@ -60,4 +60,13 @@ fn nothing_to_do() {
     assert!(markdown(&report).contains("✅ **No leak was found: there is nothing to do.**"), "{}", markdown(&report));
     assert!(table(&report, TableOptions::default()).starts_with("No leak was found: there is nothing to do.\n"));
     assert_eq!(summary(&report), ["No leak was found: there is nothing to do"]);
+    let mut plan = crate::fixture::plan(Vec::new());
+    plan.source.gaps.push("a pack: damaged".to_owned());
+    let report = incident(&plan, None);
+    assert_eq!(
+        (report.exit_status, report.verdict.contains("which is not everything")),
+        (3, true),
+        "{}",
+        report.verdict
+    );
 }

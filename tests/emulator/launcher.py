@@ -259,6 +259,8 @@ class Emulator:
             if call.json:
                 raise Refusal("AccessDeniedException", access_denied_text(call.action, resource))
             text = access_denied_text(call.action, resource).replace("secretsmanager:", f"{call.service}:")
+            if call.service == "logs":
+                raise Refusal("AccessDeniedException", text)
             raise Refusal("AccessDenied", text, 403)
         if kind == "hang":
             self.hang(fault)
@@ -356,7 +358,7 @@ class Replay:
 
 def refused(call, refusal):
     """An error as the API's protocol writes it: JSON, or XML for the Query protocol (IAM, STS)."""
-    if call.json:
+    if call.json or call.service == "logs":
         body = json.dumps({"__type": refusal.code, "Message": refusal.text}).encode()
         return refusal.status, [("Content-Type", "application/x-amz-json-1.1")], body
     text = refusal.text.replace("&", "&amp;").replace("<", "&lt;")

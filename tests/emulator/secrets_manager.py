@@ -17,12 +17,14 @@ import secrets
 import string
 import threading
 import time
+import uuid
 from importlib import util as imports
 from pathlib import Path
 
 import boto3
 from botocore.config import Config
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.logs.models import logs_backends
 from moto.secretsmanager import models
 from moto.secretsmanager.models import FakeSecret, ReplicaSecret, secretsmanager_backends
 from moto.secretsmanager.responses import _validate_filters
@@ -52,6 +54,38 @@ MORE_FUNCTIONS = {
     "keystile-postgres-single-user": ("rotation_function", "single_user"),
 }
 LOCK = threading.RLock()
+
+
+class FunctionLog:
+    """The log stream of one instance of a rotation function, as Lambda writes it into CloudWatch Logs."""
+
+    def __init__(self, region, function):
+        self.logs = logs_backends[DEFAULT_ACCOUNT_ID][region]
+        self.group = "/aws/lambda/" + (function or "none").split(":function:", 1)[-1].split(":", 1)[0]
+        self.stream = time.strftime("%Y/%m/%d/[$LATEST]", time.gmtime()) + uuid.uuid4().hex
+        self.request = None
+        with LOCK:
+            if self.group not in self.logs.groups:
+                self.logs.create_log_group(self.group, {})
+            self.logs.create_log_stream(self.group, self.stream)
+
+    @staticmethod
+    def now():
+        return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+
+    def say(self, message):
+        with LOCK:
+            # A reset of the emulator takes the group away.
+            if self.group in self.logs.groups:
+                event = {"timestamp": int(time.time() * 1000), "message": message}
+                self.logs.put_log_events(self.group, self.stream, [event])
+
+    def start(self):
+        self.request = str(uuid.uuid4())
+        self.say(f"START RequestId: {self.request} Version: $LATEST")
+
+    def end(self):
+        self.say(f"END RequestId: {self.request}")
 
 
 class Refusal(Exception):
@@ -558,15 +592,21 @@ class SecretsManager:
         """The steps of a rotation, each one call of the function, as Secrets Manager invokes a Lambda."""
         function, client = self.function_of(secret.rotation_lambda_arn), self.client(secret.region)
         token = rotation["token"]
+        log = FunctionLog(secret.region, secret.rotation_lambda_arn)
         try:
             before = value_of(secret.versions[labelled(secret, "AWSCURRENT")])
             for step in steps:
                 if not self.state(rotation, generation, step=step):
                     return
                 event = {"Step": step, "SecretId": secret.arn, "ClientRequestToken": token}
+                log.start()
                 self.before_step(rotation, secret, step, generation)
                 function(event, client)
+                log.say(f"[INFO]\t{log.now()}\t{log.request}\t{step}: {secret.arn} is done with")
+                log.end()
         except Exception as error:  # As Lambda: whatever the function raises ends the rotation.
+            with LOCK:
+                self.confess(log, secret, token, step, error)
             # The type alone: a text could hold a value.
             with LOCK:
                 if self.mode(secret)[0] == "abandon" and token in secret.versions:
@@ -609,6 +649,17 @@ class SecretsManager:
         secret.last_rotation_date = now
         if secret.auto_rotate_after_days:
             secret.next_rotation_date = now + secret.auto_rotate_after_days * 86_400
+
+    def confess(self, log, secret, token, step, error):
+        """What a function that fails leaves in its log. It has the bad habit of printing what it was about to set."""
+        version = secret.versions.get(token) or {}
+        log.say(f"about to use {version.get('secret_string')}")
+        name = step.replace("Secret", "_secret")
+        log.say(
+            f"[ERROR] {type(error).__name__}: {step}: no luck with {secret.arn}\rTraceback (most recent call last):\r"
+            f'\u00a0\u00a0File "/var/task/function.py", line 7, in lambda_handler\r\u00a0\u00a0\u00a0\u00a0{name}(client, arn, token)'
+        )
+        log.end()
 
     def before_step(self, rotation, secret, step, generation):
         """What a mode does before a step of the function."""

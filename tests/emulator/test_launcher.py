@@ -146,6 +146,33 @@ class Modes(Emulated):
                     self.assertNotEqual(self.client.get_secret_value(**pending)["SecretString"], OLD)
                 self.refused("InvalidRequestException", self.client.rotate_secret, SecretId=name)
 
+    def test_functions_leave_a_log_as_lambda_writes_it(self):
+        self.secret("fail_test", name="team/failing")
+        self.secret("ok", name="team/working")
+        self.rotate("team/failing")
+        self.rotate("team/working")
+        self.settle()
+        logs = self.server.client("logs")
+        events = logs.filter_log_events(logGroupName="/aws/lambda/keystile-generic", startTime=0)["events"]
+        streams = {}
+        for event in events:
+            streams.setdefault(event["logStreamName"], []).append(event["message"])
+        failing = next(lines for lines in streams.values() if any("team/failing" in line for line in lines))
+        starts = [line for line in failing if line.startswith("START RequestId: ")]
+        self.assertEqual((len(streams), len(starts)), (2, 3), "one instance for each; the third step is the last")
+        [error] = [line for line in failing if line.startswith("[ERROR]")]
+        self.assertIn("test_secret(client, arn, token)", error)
+        # The habit that keystile has to live with.
+        version = next(key for key, labels in self.stages("team/failing").items() if "AWSPENDING" in labels)
+        new = self.client.get_secret_value(SecretId="team/failing", VersionId=version)["SecretString"]
+        self.assertTrue(any(new in line for line in failing))
+        working = next(lines for lines in streams.values() if any("team/working" in line for line in lines))
+        self.assertFalse(any("[ERROR]" in line for line in working))
+        self.server.ask("POST", "faults", {"fault": "access_denied", "service": "logs", "action": "FilterLogEvents"})
+        group = {"logGroupName": "/aws/lambda/keystile-generic"}
+        self.refused("AccessDeniedException", logs.filter_log_events, **group)
+        self.server.ask("DELETE", "faults")
+
     def test_abandon_takes_the_pending_label_away(self):
         old = self.secret("abandon")["versionId"]
         token = self.rotate()

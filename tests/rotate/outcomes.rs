@@ -56,8 +56,8 @@ fn cases() -> Vec<Case> {
             ..CASE
         },
         active("fail-create", |secret| secret.mode("fail_create"), "no-new-value"),
-        active("fail-set", |secret| secret.mode("fail_set"), "new-value-not-current"),
-        active("fail-test", |secret| secret.mode("fail_test"), "new-value-not-current"),
+        active("fail-set", |secret| secret.mode("fail_set"), "set-failed"),
+        active("fail-test", |secret| secret.mode("fail_test"), "test-failed"),
         active("stuck", |secret| secret.mode("stuck"), "no-new-value"),
         active("noop", |secret| secret.mode("noop"), "no-new-value"),
         active("given-up", |secret| secret.mode("abandon"), "failed-leak-active"),
@@ -367,6 +367,24 @@ fn nobody_is_taken_for_consent() {
     }
     assert_eq!(emulator.writes(), [""; 0]);
     assert!(!leak.repository.beside("plan.journal.jsonl").exists());
+}
+
+#[test]
+fn without_the_functions_log_the_step_is_not_named() {
+    let Some(emulator) = Emulator::start() else { return };
+    let leak = Leak::new("no-log");
+    let plan = planned(&emulator, &leak);
+    emulator.set_mode("/prod/a/db", "fail_test");
+    emulator.fault(&json!({ "fault": "access_denied", "service": "logs", "action": "FilterLogEvents" }));
+    let arguments = [&apply(&plan)[..], &["--wait", "4", "--step", "1"]].concat();
+    let run = leak.keystile(&emulator, &arguments).expect(1);
+    assert!(run.text().contains("new-value-not-current"), "{}", run.text());
+    assert!(run.text().contains("FilterLogEvents: AccessDeniedException"), "{}", run.text());
+    // Whoever may read it is told.
+    emulator.ask("DELETE", "faults", &Value::Null);
+    let arguments = ["rotate", "status", plan.to_str().unwrap(), "--step", "1"];
+    let run = leak.keystile(&emulator, &arguments).expect(1);
+    assert!(run.text().contains("test-failed") && run.text().contains("testSecret failed"), "{}", run.text());
 }
 
 #[test]

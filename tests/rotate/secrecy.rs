@@ -11,13 +11,13 @@ fn no_value_is_written_anywhere() {
         let path = plan.to_str().unwrap();
         let incident = format!("markdown={}", story.repository.beside("incident.md").display());
         let json = format!("json={}", story.repository.beside("incident.json").display());
-        let apply = ["rotate", "apply", path, "--yes", "--allow-prefix", "/prod/team-a/", "--wait", "6"];
+        let apply = ["rotate", "apply", path, "--yes", "--allow-prefix", "/prod/team-a/", "--wait", "6", "--step", "1"];
         let mut logged = 0;
         for arguments in [
             &["scan", "--managed", "--managed-prefix", "/prod/team-a/"][..],
             &["rotate", "plan", "--prefix", "/prod/team-a/", "--output", path, "--all-versions"],
             &[&apply[..], &["--report", &incident, "--report", &json, "--verbose"]].concat(),
-            &["rotate", "status", path],
+            &["rotate", "status", path, "--step", "1"],
             &[&["rotate", "resume"][..], &apply[2..]].concat(),
             &["inventory", "--prefix", "/prod/"],
         ] {
@@ -30,6 +30,8 @@ fn no_value_is_written_anywhere() {
             logged += run.stderr.len();
         }
         assert_eq!(logged > 1_000, seen, "{mode}: the log is on");
+        // The function prints the value that it could not set, and what it printed was read.
+        assert_eq!(story.emulator.count("FilterLogEvents") > 0, mode == "fail_test", "{mode}");
         let folder = story.repository.path().parent().unwrap();
         let mut read = Vec::new();
         for entry in std::fs::read_dir(folder).unwrap().filter_map(Result::ok).filter(|entry| entry.path().is_file()) {

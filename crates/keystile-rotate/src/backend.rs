@@ -17,6 +17,7 @@ pub mod vault;
 
 use std::ops::ControlFlow;
 
+use jiff::Timestamp;
 use keystile_inventory::{CallError, CallErrorKind, RotationMeans, SecretArn, SecretRecord, VersionId};
 use keystile_scan::SecretBytes;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,46 @@ pub struct Identity {
     pub caller: String,
     /// Host that the requests go to.
     pub endpoint: String,
+}
+
+/// What a rotation function is called for, one call each (Secrets Manager user guide, "How rotation works").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RotationStep {
+    /// Make a new value and store it.
+    Create,
+    /// Set it where it is used.
+    Set,
+    /// Try it there.
+    Test,
+    /// Make it current.
+    Finish,
+}
+
+impl RotationStep {
+    /// In their order.
+    pub const ALL: [Self; 4] = [Self::Create, Self::Set, Self::Test, Self::Finish];
+
+    /// As Secrets Manager calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "createSecret",
+            Self::Set => "setSecret",
+            Self::Test => "testSecret",
+            Self::Finish => "finishSecret",
+        }
+    }
+
+    /// As functions in Python are called that do it.
+    #[must_use]
+    pub const fn snake_name(self) -> &'static str {
+        match self {
+            Self::Create => "create_secret",
+            Self::Set => "set_secret",
+            Self::Test => "test_secret",
+            Self::Finish => "finish_secret",
+        }
+    }
 }
 
 /// A value with the version it is of.
@@ -167,6 +208,22 @@ pub trait SecretBackend: Send + Sync {
     /// # Errors
     /// As for every call.
     fn unstage(&self, arn: &SecretArn, version: &VersionId) -> Result<Accepted, CallError>;
+
+    /// The step at which whoever rotates the secret (`means`) failed to make the version that was asked for after
+    /// `since`, as far as that can be known; `None` = it can't.
+    ///
+    /// # Errors
+    /// What says so can't be read.
+    fn failed_step(
+        &self,
+        means: &RotationMeans,
+        arn: &SecretArn,
+        version: &VersionId,
+        since: Timestamp,
+    ) -> Result<Option<RotationStep>, CallError> {
+        let _ = (means, arn, version, since);
+        Ok(None)
+    }
 
     /// A random value of `length` characters without those of `exclude`, for [`stage`](Self::stage).
     ///

@@ -9,6 +9,8 @@
 //! still current, a value or a digest of one in a plan, a journal, a report, a log or an error.
 
 pub mod access_key;
+#[cfg(feature = "aws-call")]
+mod aws_call;
 pub mod backend;
 pub mod clock;
 pub mod consumers;

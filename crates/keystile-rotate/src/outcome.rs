@@ -31,6 +31,12 @@ pub enum Outcome {
     /// A new value is stored and not current, and nothing moves: setting it where it is used, or trying it there,
     /// fails or hangs. The leaked value is still current.
     NewValueNotCurrent,
+    /// A new value is stored and not current: whoever rotates says that it could not be set where it is used. The leaked
+    /// value is still current.
+    SetFailed,
+    /// A new value is stored and not current: whoever rotates says that trying it where it is used failed, after it was
+    /// set there. The leaked value is still current.
+    TestFailed,
     /// The manager refuses to rotate the secret as it is. The leaked value is still current.
     Refused,
     /// A version is in the making and nothing moves; the leaked value is still current.
@@ -84,7 +90,7 @@ pub enum Meaning {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Rotated,
         Self::RotatedByOther,
         Self::AlreadyRotated,
@@ -95,6 +101,8 @@ impl Outcome {
         Self::FailedLeakActive,
         Self::NoNewValue,
         Self::NewValueNotCurrent,
+        Self::SetFailed,
+        Self::TestFailed,
         Self::Refused,
         Self::Stuck,
         Self::Regressed,
@@ -133,6 +141,8 @@ impl Outcome {
             | Self::FailedLeakActive
             | Self::NoNewValue
             | Self::NewValueNotCurrent
+            | Self::SetFailed
+            | Self::TestFailed
             | Self::Refused
             | Self::Stuck
             | Self::Regressed
@@ -153,6 +163,8 @@ impl Outcome {
             Self::FailedLeakActive
                 | Self::NoNewValue
                 | Self::NewValueNotCurrent
+                | Self::SetFailed
+                | Self::TestFailed
                 | Self::Refused
                 | Self::SameValue
                 | Self::Stuck
@@ -170,6 +182,8 @@ impl Outcome {
             Self::FailedLeakActive
                 | Self::NoNewValue
                 | Self::NewValueNotCurrent
+                | Self::SetFailed
+                | Self::TestFailed
                 | Self::Stuck
                 | Self::Pending
                 | Self::Unverified

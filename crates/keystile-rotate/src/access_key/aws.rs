@@ -1,38 +1,23 @@
 //! IAM over its Query API (API reference of IAM, version 2010-05-08): six operations, four of them reading.
 //!
-//! Sent by what the SDK's clients are made of, so that credentials, retries, time limits and the check of the
-//! endpoint are those of every other call; the SDK's own client of IAM is 17 MB of source for 170 operations.
+//! Sent by [`crate::aws_call`]; the SDK's own client of IAM is 17 MB of source for 170 operations.
 //! No operation here deletes anything, makes a key, or switches one on.
 
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_runtime::auth::SigV4OperationSigningConfig;
-use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
-use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
-use aws_smithy_runtime::client::identity::IdentityCache;
-use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
-use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
-use aws_smithy_runtime_api::client::auth::{AuthSchemeOptionResolverParams, SharedAuthSchemeOptionResolver};
-use aws_smithy_runtime_api::client::identity::{SharedIdentityCache, SharedIdentityResolver};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
-use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::Layer;
 use aws_smithy_types::error::ErrorMetadata;
-use aws_types::SigningName;
-use aws_types::region::{Region, SigningRegion};
 use aws_types::request_id::RequestId as _;
-use aws_types::service_config::ServiceConfigKey;
 use jiff::Timestamp;
 use keystile_inventory::aws::error::call_error;
 use keystile_inventory::aws::{AwsOptions, Connection};
 use keystile_inventory::{CallError, CallErrorKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::runtime::Runtime;
+use zeroize::Zeroizing;
 
 use super::answer::{self, Page};
 use super::{AccessKeyId, AccessKeys, KeyRecord, LastUsed};
+use crate::aws_call::{Answer, Service, own_endpoint};
 use crate::backend::Accepted;
 
 /// The API's version.
@@ -53,13 +38,6 @@ pub struct AwsAccessKeys {
     signed_for: &'static str,
 }
 
-/// What came back.
-#[derive(Debug)]
-struct Answer {
-    body: String,
-    request_id: Option<String>,
-}
-
 impl AwsAccessKeys {
     /// Reads the settings; nothing is sent yet.
     ///
@@ -73,7 +51,7 @@ impl AwsAccessKeys {
         let connection = runtime.block_on(Connection::open(options))?;
         let (endpoint, signed_for) = endpoint(connection.region());
         let is_fips = connection.config().use_fips() == Some(true);
-        let endpoint = own_endpoint(&connection).unwrap_or_else(|| {
+        let endpoint = own_endpoint(&connection, "IAM").unwrap_or_else(|| {
             // The only partitions with an endpoint of its own for FIPS outside of secret regions; us-gov's is both.
             let name = if is_fips && signed_for == "us-east-1" { "iam-fips" } else { "iam" };
             format!("https://{name}.{endpoint}")
@@ -83,59 +61,16 @@ impl AwsAccessKeys {
 
     /// Sends one operation.
     fn call(&self, operation: &'static str, parameters: &[(&str, &str)]) -> Result<Answer, CallError> {
-        let config = self.connection.config();
-        let (Some(credentials), Some(http)) = (config.credentials_provider(), config.http_client()) else {
-            return Err(CallError::new(CallErrorKind::NoCredentials, operation, "no credentials are set anywhere"));
+        let service = Service {
+            connection: &self.connection,
+            id: "IAM",
+            signing_name: "iam",
+            // IAM signs for one region of the partition.
+            signing_region: self.signed_for,
+            endpoint: &self.endpoint,
         };
-        let mut builder = Operation::builder()
-            .service_name("IAM")
-            .operation_name(operation)
-            .http_client(http)
-            .endpoint_url(&self.endpoint)
-            .interceptor(self.connection.guard().clone())
-            .retry_classifier(AwsErrorCodeClassifier::<ErrorMetadata>::new())
-            .retry_classifier(TransientErrorClassifier::<ErrorMetadata>::new())
-            .retry_classifier(HttpStatusCodeClassifier::default())
-            .with_connection_poisoning()
-            .runtime_plugin(self.signing(credentials))
-            .serializer(|form: String| Ok(request(form)))
-            .deserializer(read_answer);
-        if let Some(version) = config.behavior_version() {
-            builder = builder.behavior_version(version);
-        }
-        if let Some(retry) = config.retry_config() {
-            builder = builder.standard_retry(retry);
-        }
-        if let Some(timeouts) = config.timeout_config() {
-            builder = builder.timeout_config(timeouts.clone());
-        }
-        if let Some(sleep) = config.sleep_impl() {
-            builder = builder.sleep_impl(sleep);
-        }
-        if let Some(time) = config.time_source() {
-            builder = builder.time_source(time);
-        }
-        let sending = builder.build();
-        let sent = sending.invoke(form(operation, parameters));
+        let sent = service.call(operation, form(operation, parameters), request, read_answer);
         self.runtime.block_on(sent).map_err(|error| call_error(operation, &error, true))
-    }
-
-    /// Signature version 4 for IAM, in the one region of the partition that IAM signs for.
-    fn signing(&self, credentials: SharedCredentialsProvider) -> StaticRuntimePlugin {
-        let mut layer = Layer::new("signing");
-        layer.store_put(SigningName::from_static("iam"));
-        layer.store_put(SigningRegion::from(Region::from_static(self.signed_for)));
-        layer.store_put(SigV4OperationSigningConfig::default());
-        layer.store_put(AuthSchemeOptionResolverParams::new(()));
-        let cache = self.connection.config().identity_cache();
-        let cache: SharedIdentityCache = cache.unwrap_or_else(|| IdentityCache::lazy().build());
-        let resolver = StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]);
-        let components = RuntimeComponentsBuilder::new("signing")
-            .with_auth_scheme(SigV4AuthScheme::new())
-            .with_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(resolver)))
-            .with_identity_cache(Some(cache))
-            .with_identity_resolver(SCHEME_ID, SharedIdentityResolver::new(credentials));
-        StaticRuntimePlugin::new().with_config(layer.freeze()).with_runtime_components(components)
     }
 
     /// All pages of a list of a user's.
@@ -221,17 +156,6 @@ fn endpoint(region: &str) -> (&'static str, &'static str) {
     found.map_or(("amazonaws.com", "us-east-1"), |(_, host, signed_for)| (host, signed_for))
 }
 
-/// The endpoint of the environment or the profile: IAM's own before the one for all services.
-fn own_endpoint(connection: &Connection) -> Option<String> {
-    let config = connection.config();
-    let key = ServiceConfigKey::builder().service_id("IAM").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-    let key = key.expect("all three are set");
-    config
-        .service_config()
-        .and_then(|settings| settings.load_config(key))
-        .or_else(|| config.endpoint_url().map(ToOwned::to_owned))
-}
-
 fn form(operation: &str, parameters: &[(&str, &str)]) -> String {
     let mut form = format!("Action={operation}&Version={VERSION}");
     for (name, value) in parameters {
@@ -259,7 +183,7 @@ fn read_answer(response: &HttpResponse) -> Result<Answer, OrchestratorError<Erro
     let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
     if response.status().is_success() {
         let request_id = response.request_id().map(ToOwned::to_owned).or_else(|| answer::request_id(&body));
-        return Ok(Answer { body: body.into_owned(), request_id });
+        return Ok(Answer { body: Zeroizing::new(body.into_owned()), request_id });
     }
     Err(OrchestratorError::operation(answer::error(&body)))
 }

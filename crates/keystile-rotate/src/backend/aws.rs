@@ -4,10 +4,17 @@
 //! the call would change the secret's settings, and whoever may set the function receives the value. Neither
 //! `CancelRotateSecret` (which switches the schedule off) nor `DeleteSecret` is ever called.
 
+#[cfg(feature = "function-log")]
+mod function_log;
+#[cfg(feature = "function-log")]
+mod logs;
+
 use std::ops::ControlFlow;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::primitives::Blob;
+#[cfg(feature = "function-log")]
+use jiff::Timestamp;
 use keystile_inventory::aws::error::call_error;
 use keystile_inventory::aws::{AwsOptions, Connection, Secrets};
 use keystile_inventory::{CallError, CallErrorKind, RotationMeans, SecretArn, SecretRecord, Stage, VersionId};
@@ -15,6 +22,8 @@ use keystile_scan::SecretBytes;
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "function-log")]
+use super::RotationStep;
 use super::{Accepted, BackendKind, Identity, SecretBackend, VersionedValue};
 use crate::token::Token;
 
@@ -244,6 +253,18 @@ impl SecretBackend for AwsSecretsManager {
         let answer =
             self.runtime.block_on(call.send()).map_err(|error| call_error("UpdateSecretVersionStage", &error, true))?;
         Ok(Self::accepted(None, request_id(&answer).as_deref()))
+    }
+
+    #[cfg(feature = "function-log")]
+    fn failed_step(
+        &self,
+        means: &RotationMeans,
+        arn: &SecretArn,
+        version: &VersionId,
+        since: Timestamp,
+    ) -> Result<Option<RotationStep>, CallError> {
+        let RotationMeans::Function { arn: function } = means else { return Ok(None) };
+        self.runtime.block_on(logs::step_of(&self.connection, function, arn, version, since))
     }
 
     fn random(&self, length: usize, exclude: &str) -> Result<SecretBytes, CallError> {

@@ -188,6 +188,8 @@ fn reads_leak(item: &ItemReport) -> bool {
                 | Outcome::FailedLeakActive
                 | Outcome::NoNewValue
                 | Outcome::NewValueNotCurrent
+                | Outcome::SetFailed
+                | Outcome::TestFailed
                 | Outcome::Regressed
         )
     )

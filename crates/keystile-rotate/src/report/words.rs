@@ -33,6 +33,14 @@ impl Outcome {
                 "A new value is stored and does not become current: setting or trying it fails or hangs; the leaked value is \
                  still current."
             }
+            Self::SetFailed => {
+                "A new value is stored, and setting it where it is used failed, as the rotation function's log says; the leaked \
+                 value is still current."
+            }
+            Self::TestFailed => {
+                "A new value is stored and was set, and trying it failed, as the rotation function's log says; the leaked value \
+                 is still current."
+            }
             Self::Refused => "The manager refuses to rotate the secret as it is; the leaked value is still current.",
             Self::Stuck => "A version is in the making and nothing moves; the leaked value is still current.",
             Self::Regressed => "The leaked value was replaced and is current again: something else writes it.",
@@ -78,9 +86,17 @@ impl Outcome {
                 "Read the rotation function's log for setSecret and testSecret: the target may have either password by now. \
                  Mend it, then resume."
             }
+            Self::SetFailed => {
+                "Read the log of setSecret (no login, no network, no rights?), mend it, then resume. The target most likely still \
+                 takes the leaked value."
+            }
+            Self::TestFailed => {
+                "Read the log of testSecret, mend it, then resume soon: the target may already refuse the value that readers get."
+            }
             Self::Refused => "Lift what the manager names, then plan again.",
             Self::Stuck => {
-                "Mend the rotation function, or take the label AWSPENDING off the version that hangs, then resume."
+                "Mend the rotation function, then resume with --clear-stuck, which takes the label AWSPENDING off the version \
+                 that hangs."
             }
             Self::Regressed => {
                 "Find what writes the old value (PushSecret, Terraform, a pipeline), stop it, then plan again."

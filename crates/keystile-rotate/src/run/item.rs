@@ -210,7 +210,8 @@ impl<'r, 'a> ItemRun<'r, 'a> {
         if now < self.deadline && !self.run.is_interrupted() {
             return self.wait(Outcome::Pending, &format!("version {version} is in the making"));
         }
-        let (outcome, why) = unfinished(self.backend, self.held, &version, still, limits.step);
+        let asked = self.run.history.first_asked(&attempt.token).or(asked_at).unwrap_or(seen);
+        let (outcome, why) = unfinished(self.backend, self.held, &version, asked, still, limits.step);
         let why = if self.run.is_interrupted() { format!("interrupted: {why}") } else { why };
         Err(self.end(outcome, vec![why]))
     }

@@ -128,7 +128,9 @@ impl Look<'_> {
                 if still > self.limits.stuck_after {
                     return ended(item, Outcome::Stuck, stuck(&version));
                 }
-                let (outcome, why) = unfinished(self.backend, held, &version, still, self.limits.step);
+                let moved = moved(self.history, record, &version).unwrap_or(self.now);
+                let asked = self.history.first_asked(&attempt.token).unwrap_or(moved);
+                let (outcome, why) = unfinished(self.backend, held, &version, asked, still, self.limits.step);
                 ended(item, outcome, why)
             }
             Step::WaitForOther(version) => {

@@ -8,6 +8,9 @@ const SECRETS_MANAGER: [&str; 2] =
 /// The source that calls IAM by the names of its operations.
 const IAM: &str = "crates/keystile-rotate/src/access_key/aws.rs";
 
+/// The source that calls CloudWatch Logs, one operation.
+const LOGS: &str = "crates/keystile-rotate/src/backend/aws/logs.rs";
+
 /// Every operation, as policies write it.
 pub(crate) fn operations() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -28,6 +31,9 @@ pub(crate) fn operations() -> BTreeSet<String> {
             found.insert(format!("iam:{}", call.split('"').next().unwrap()));
         }
     }
+    let source = crate::read(LOGS);
+    let call = source.split("OPERATION: &str = \"").nth(1).unwrap();
+    found.insert(format!("logs:{}", call.split('"').next().unwrap()));
     found
 }
 
@@ -47,6 +53,7 @@ fn these_are_called() {
         "iam:ListUserPolicies",
         "iam:PutUserPolicy",
         "iam:UpdateAccessKey",
+        "logs:FilterLogEvents",
         "secretsmanager:BatchGetSecretValue",
         "secretsmanager:DescribeSecret",
         "secretsmanager:GetRandomPassword",

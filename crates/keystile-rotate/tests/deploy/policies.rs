@@ -8,10 +8,19 @@ use super::policy::{Policy, Request};
 /// The policies of the role that plans, with all add-ons.
 const PLAN: [&str; 4] = ["plan", "index", "kms", "access-keys-plan"];
 /// The policies of the role that applies, with all add-ons.
-const APPLY: [&str; 7] =
-    ["apply", "apply-clear-stuck", "apply-generate", "kms", "kms-generate", "access-keys", "access-keys-sessions"];
+const APPLY: [&str; 8] = [
+    "apply",
+    "apply-clear-stuck",
+    "apply-generate",
+    "apply-logs",
+    "kms",
+    "kms-generate",
+    "access-keys",
+    "access-keys-sessions",
+];
 
 const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:/prod/team-a/db-AbCdEf";
+const LOG: &str = "arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/rotate:*";
 const USER: &str = "arn:aws:iam::111111111111:user/ci/deploy";
 const KEY: &str = "arn:aws:kms:eu-west-1:111111111111:key/k";
 const ALLOWED: (&str, &str) = ("aws:ResourceTag/keystile.io/rotate", "allow");
@@ -67,7 +76,7 @@ fn what_the_roles_may_do() {
     let via = |service| [("kms:ViaService", service), ("kms:EncryptionContext:SecretARN", SECRET)];
     let manager = via("secretsmanager.eu-west-1.amazonaws.com");
     type Case<'a> = (&'a str, &'a [&'a str], &'a str, &'a str, &'a [(&'a str, &'a str)], bool);
-    let cases: [Case<'_>; 37] = [
+    let cases: [Case<'_>; 40] = [
         ("list", &PLAN, "ListSecrets", "*", &[], true),
         ("describe", &PLAN, "DescribeSecret", SECRET, &[], true),
         ("describe others", &PLAN, "DescribeSecret", &other, &[], false),
@@ -94,6 +103,9 @@ fn what_the_roles_may_do() {
         ("promote", &APPLY, "UpdateSecretVersionStage", SECRET, &[ALLOWED, GENERATED, stage("AWSCURRENT")], true),
         ("promote others", &APPLY, "UpdateSecretVersionStage", SECRET, &[ALLOWED, stage("AWSCURRENT")], false),
         ("clear a stuck one", &APPLY, "UpdateSecretVersionStage", SECRET, &[ALLOWED, stage("AWSPENDING")], true),
+        ("read the function's log", &APPLY, "logs:FilterLogEvents", LOG, &[], true),
+        ("… without the add-on", &["apply"], "logs:FilterLogEvents", LOG, &[], false),
+        ("… of another function", &APPLY, "logs:FilterLogEvents", &LOG.replace("rotate", "other"), &[], false),
         ("decrypt", &APPLY, "kms:Decrypt", KEY, &manager, true),
         ("decrypt by itself", &APPLY, "kms:Decrypt", KEY, &manager[1..], false),
         ("decrypt through S3", &APPLY, "kms:Decrypt", KEY, &via("s3.eu-west-1.amazonaws.com"), false),

@@ -64,6 +64,7 @@ fn filled_in(text: &str) -> String {
         ("ACCOUNT", "111111111111"),
         ("REGION", "eu-west-1"),
         ("PREFIX", "/prod/team-a"),
+        ("FUNCTION", "rotate"),
         ("USER_PATH", "ci"),
         ("SECRET_OWNERS", "owners"),
         ("KEY_ARN", "arn:aws:kms:eu-west-1:111111111111:key/k"),

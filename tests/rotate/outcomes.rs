@@ -1,15 +1,10 @@
 //! Whatever can go wrong with a rotation, through the program: its own outcome and the right exit status.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
 use serde_json::{Value, json};
 
-use super::repository::TestRepository;
-use super::run::{Run, command, finish};
+use super::leak::{Leak, apply, planned};
+use super::run::Run;
 use super::support::{Emulator, NewSecret};
-use super::token::random;
 
 /// One leak in one secret.
 struct Case {
@@ -223,152 +218,6 @@ fn run(emulator: &Emulator, case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-/// A repository with a password in its history.
-struct Leak {
-    password: String,
-    repository: TestRepository,
-}
-
-impl Leak {
-    fn new(name: &str) -> Self {
-        let seed = name.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
-        let password = format!("{}7", random(seed, 19));
-        let repository = TestRepository::new();
-        repository.commit_file("app.env", format!("DB_PASSWORD={password}\n"), "configuration");
-        Self { password, repository }
-    }
-
-    fn keystile(&self, emulator: &Emulator, arguments: &[&str]) -> Run {
-        finish(command(self.repository.path()).args(arguments).envs(emulator.environment()))
-    }
-
-    /// What lies beside the repository: plan and journal.
-    fn files(&self) -> String {
-        let beside = |name: &str| std::fs::read_to_string(self.repository.beside(name)).unwrap_or_default();
-        beside("plan.json") + &beside("plan.journal.jsonl")
-    }
-}
-
-/// A plan that can be applied, for the tests of what is around.
-fn planned(emulator: &Emulator, leak: &Leak) -> PathBuf {
-    let value = json!({ "username": "app", "password": leak.password }).to_string();
-    emulator.secret("/prod/a/db", &value).tag("keystile.io/rotate", "allow").create();
-    let plan = leak.repository.beside("plan.json");
-    leak.keystile(emulator, &["rotate", "plan", "--prefix", "/prod/a/", "--output", plan.to_str().unwrap()]).expect(1);
-    plan
-}
-
-fn apply(plan: &Path) -> [&str; 6] {
-    ["rotate", "apply", plan.to_str().unwrap(), "--yes", "--allow-prefix", "/prod/a/"]
-}
-
-#[test]
-fn without_credentials_or_a_network_nothing_is_done() {
-    let Some(emulator) = Emulator::start() else { return };
-    let leak = Leak::new("around");
-    let plan = planned(&emulator, &leak);
-    let run = |without: &[&str], with: &[(&str, &str)], arguments: &[&str]| {
-        let environment = emulator.environment().into_iter().filter(|(name, _)| !without.contains(name));
-        let with = with.iter().copied();
-        finish(command(leak.repository.path()).args(arguments).envs(environment).envs(with))
-    };
-    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-    let closed = [("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
-    let outside = [("AWS_ENDPOINT_URL", "http://192.0.2.1/")];
-    let plan_again = ["rotate", "plan", "--prefix", "/prod/a/", "--output", plan.to_str().unwrap()];
-    let text = std::fs::read(&plan).unwrap();
-    for (arguments, journal) in [(&plan_again[..], false), (&apply(&plan)[..], false)] {
-        let none = run(&keys, &[], arguments).expect(2);
-        assert!(none.stderr.contains("nothing was changed"), "{}", none.stderr);
-        let none = run(&["AWS_REGION"], &[], arguments);
-        // The plan says which region it is for.
-        assert_eq!(none.status, Some(if arguments[1] == "plan" { 2 } else { 0 }), "{}", none.stderr);
-        if arguments[1] == "apply" {
-            break;
-        }
-        run(&[], &closed, arguments).expect(3);
-        let refused = run(&[], &outside, arguments).expect(2);
-        assert!(refused.stderr.contains("without TLS"), "{}", refused.stderr);
-        assert_eq!(leak.repository.beside("plan.journal.jsonl").exists(), journal);
-        assert_eq!(std::fs::read(&plan).unwrap(), text, "a plan that can't be made replaces none");
-    }
-}
-
-#[test]
-fn who_answers_without_end_or_with_something_else_than_aws_is_given_up() {
-    let leak = Leak::new("endless");
-    for (endless, said) in [(true, "GetCallerIdentity"), (false, "none of AWS's")] {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        // As much as it takes of an answer, at each attempt.
-        let sent = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let counts = std::sync::Arc::clone(&sent);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut request = [0; 4096];
-                let _ = std::io::Read::read(&mut stream, &mut request).unwrap();
-                let head: &[u8] = if endless { b"HTTP/1.1 200 OK\r\n\r\n" } else { b"HTTP/1.1 302 Found\r\n\r\n" };
-                stream.write_all(head).unwrap();
-                let (chunk, mut bytes) = (vec![b'a'; 1 << 20], 0_u64);
-                while endless && stream.write_all(&chunk).is_ok() {
-                    bytes += 1;
-                }
-                counts.lock().unwrap().push(bytes);
-            }
-        });
-        let arguments = ["rotate", "plan", "--prefix", "/prod/a/"];
-        let environment = [
-            ("AWS_ENDPOINT_URL", endpoint.as_str()),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ];
-        let run = finish(command(leak.repository.path()).args(arguments).envs(environment)).expect(3);
-        assert!(run.stderr.contains(said), "{}", run.stderr);
-        // 16 MiB, and what lies in the buffers of both ends.
-        let sent = sent.lock().unwrap();
-        assert!(!sent.is_empty() && sent.iter().all(|mebibytes| *mebibytes < 40), "{sent:?}");
-    }
-}
-
-#[test]
-fn where_nothing_was_scanned_no_plan_says_that_nothing_leaked() {
-    let (empty, clean) = (TestRepository::new(), TestRepository::new());
-    clean.commit_file("README.md", "An application.\n", "first");
-    for (repository, said) in [(&empty, "Nothing was scanned"), (&clean, "No leak was found")] {
-        let plan = repository.beside("plan.json");
-        let arguments = ["rotate", "plan", "--prefix", "/prod/a/", "--output", plan.to_str().unwrap()];
-        let run = finish(command(repository.path()).args(arguments)).expect(0);
-        assert!(run.text().starts_with(said), "{}", run.text());
-    }
-}
-
-#[test]
-fn nobody_is_taken_for_consent() {
-    let Some(emulator) = Emulator::start() else { return };
-    let leak = Leak::new("consent");
-    let plan = planned(&emulator, &leak);
-    let path = plan.to_str().unwrap();
-    for (arguments, status, said) in [
-        (&["rotate", "apply", path][..], 2, "there is no terminal to ask at"),
-        (&["rotate", "apply", path, "--yes"], 2, "--allow-prefix"),
-        (&["rotate", "apply", path, "--yes", "--allow-prefix", "/prod/b/"], 2, "none of the allowed prefixes"),
-        (&["rotate", "apply", path, "--yes", "--allow-prefix", "/prod/a"], 2, "must end in"),
-        (&["rotate", "apply", path, "--yes", "--allow-prefix", "/prod/a/", "--item", "7"], 2, "no such item"),
-        (&["rotate", "apply", "nowhere.json", "--yes", "--allow-prefix", "/prod/a/"], 2, "can't be read"),
-        (&["rotate", "resume", path, "--yes", "--allow-prefix", "/prod/a/"], 2, "is empty or not there"),
-        (&["rotate", "status", path, "--offline"], 2, "nothing was done yet"),
-        (&["rotate", "status", path, "--offline", "--item", "1"], 2, "cannot be used with"),
-        (&["rotate", "status", path, "--item", "7"], 2, "no such item"),
-    ] {
-        let run = leak.keystile(&emulator, arguments).expect(status);
-        assert!(run.stderr.contains(said), "{arguments:?}: {}", run.stderr);
-    }
-    assert_eq!(emulator.writes(), [""; 0]);
-    assert!(!leak.repository.beside("plan.journal.jsonl").exists());
-}
-
 #[test]
 fn without_the_functions_log_the_step_is_not_named() {
     let Some(emulator) = Emulator::start() else { return };
@@ -385,71 +234,6 @@ fn without_the_functions_log_the_step_is_not_named() {
     let arguments = ["rotate", "status", plan.to_str().unwrap(), "--step", "1"];
     let run = leak.keystile(&emulator, &arguments).expect(1);
     assert!(run.text().contains("test-failed") && run.text().contains("testSecret failed"), "{}", run.text());
-}
-
-#[test]
-fn a_plan_in_which_somebody_has_put_another_secret_gets_nowhere() {
-    let Some(emulator) = Emulator::start() else { return };
-    let leak = Leak::new("tampered");
-    let plan = planned(&emulator, &leak);
-    // Of another team, allowed by its own tag, and in the plan under a name of ours.
-    let value = json!({ "username": "app", "password": leak.password }).to_string();
-    let theirs = emulator.secret("/prod/b/db", &value).tag("keystile.io/rotate", "allow").create();
-    let other = leak.repository.beside("other.json");
-    let arguments = ["rotate", "plan", "--prefix", "/prod/b/", "--output", other.to_str().unwrap()];
-    leak.keystile(&emulator, &arguments).expect(1);
-    let text = std::fs::read_to_string(&other).unwrap();
-    std::fs::write(&plan, text.replace("\"/prod/b/db\"", "\"/prod/a/db\"")).unwrap();
-    let refused = leak.keystile(&emulator, &apply(&plan)).expect(1);
-    assert!(refused.text().contains("the plan calls it /prod/a/db"), "{}", refused.text());
-    assert_eq!(emulator.writes(), [""; 0]);
-    assert_eq!(emulator.labelled("/prod/b/db", "AWSCURRENT").unwrap().id(), theirs.version);
-}
-
-#[test]
-fn guards_hold_when_a_plan_is_carried_out_too() {
-    let Some(emulator) = Emulator::start() else { return };
-    let leak = Leak::new("guards");
-    let value = json!({ "username": "app", "password": leak.password }).to_string();
-    emulator.secret("/prod/a/db", &value).create();
-    let plan = leak.repository.beside("plan.json");
-    // Whoever planned allowed what whoever applies does not.
-    let allowed = ["rotate", "plan", "--prefix", "/prod/a/", "--allow-untagged", "--output", plan.to_str().unwrap()];
-    leak.keystile(&emulator, &allowed).expect(1);
-    let refused = leak.keystile(&emulator, &apply(&plan)).expect(2);
-    assert!(refused.stderr.contains("lacks the tag keystile.io/rotate=allow"), "{}", refused.stderr);
-    let tag = |value: &str| {
-        let tags = json!([{ "Key": "keystile.io/rotate", "Value": value }]);
-        assert_eq!(emulator.call("TagResource", &json!({ "SecretId": "/prod/a/db", "Tags": tags })).0, 200);
-    };
-    tag("deny");
-    let untagged = [&apply(&plan)[..], &["--allow-untagged"]].concat();
-    let refused = leak.keystile(&emulator, &untagged).expect(2);
-    assert!(refused.stderr.contains("keystile.io/rotate=deny forbids it"), "{}", refused.stderr);
-    assert_eq!(emulator.count("RotateSecret"), 0);
-    tag("allow");
-    leak.keystile(&emulator, &apply(&plan)).expect(0);
-    // Once more: nothing is to be done, and the interval since the last rotation stands in nobody's way.
-    leak.keystile(&emulator, &apply(&plan)).expect(0);
-    assert_eq!(emulator.count("RotateSecret"), 1);
-}
-
-#[test]
-fn what_was_rotated_within_four_hours_by_the_journal_is_planned_no_second_time() {
-    let Some(emulator) = Emulator::start() else { return };
-    let leak = Leak::new("interval");
-    let plan = planned(&emulator, &leak);
-    leak.keystile(&emulator, &apply(&plan)).expect(0);
-    // Someone makes a mistake: the new value is committed too.
-    let current = emulator.labelled("/prod/a/db", "AWSCURRENT").unwrap();
-    let value: Value = serde_json::from_str(current.value().unwrap()).unwrap();
-    let again = format!("DB_PASSWORD={}\n", value["password"].as_str().unwrap());
-    leak.repository.commit_file("app.env", again, "configuration");
-    let arguments = ["rotate", "plan", "--prefix", "/prod/a/", "--output", plan.to_str().unwrap(), "--format", "json"];
-    let planned = leak.keystile(&emulator, &arguments);
-    assert!(planned.text().contains("less than four hours ago"), "{}{}", planned.text(), planned.stderr);
-    leak.keystile(&emulator, &apply(&plan));
-    assert_eq!(emulator.versions("/prod/a/db").len(), 2);
 }
 
 #[test]
@@ -501,33 +285,4 @@ fn what_is_stuck_is_cleared_away_with_leave_and_not_before_six_hours() {
     let run = leak.keystile(&emulator, &arguments).expect(1);
     assert_eq!(ours(&run), "stuck", "it is not old enough to be cleared away: {}", run.stderr);
     assert_eq!(emulator.versions("/prod/a/db").len(), 2);
-}
-
-#[test]
-fn whoever_sits_at_the_terminal_is_asked() {
-    let Some(emulator) = Emulator::start() else { return };
-    let leak = Leak::new("terminal");
-    let plan = planned(&emulator, &leak);
-    for (answer, status, new) in [("no\n", 2, false), ("y\n", 2, false), ("", 2, false), ("yes\n", 0, true)] {
-        // script(1) gives the program a terminal of its own.
-        let program = env!("CARGO_BIN_EXE_keystile");
-        let line = format!("{program} rotate apply {} --wait 30", plan.display());
-        let mut child = Command::new("script")
-            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
-            .current_dir(leak.repository.path())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", leak.repository.path())
-            .envs(emulator.environment())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(status), "{answer:?}: {text}");
-        assert!(text.contains("1. /prod/a/db (version ") && text.contains("Type yes to go on"), "{answer:?}: {text}");
-        assert_eq!(emulator.versions("/prod/a/db").len() == 2, new, "{answer:?}");
-    }
 }

@@ -8,8 +8,10 @@
 
 pub mod forms;
 pub mod noise;
+mod within;
 
 use std::collections::{BTreeMap, HashMap};
+pub(crate) use within::is_within;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keystile_inventory::VersionId;

@@ -18,5 +18,4 @@ pub use apply::{Connected, ItemResult, Run, RunReport};
 pub use generate::EXCLUDE_TAG;
 pub use limits::Limits;
 pub use look::look_again;
-#[cfg(any(feature = "function-log", feature = "vault"))]
 pub(crate) use verify::wipe;

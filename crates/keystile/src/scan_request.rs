@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use keystile_git::Error;
 use keystile_git::Repository;
 use keystile_git::repository::Location;
+use keystile_rotate::guard::Guards;
 use keystile_rotate::search::Pace;
 
 use crate::cli::rotate::PlanArgs;
@@ -224,7 +225,7 @@ impl ScanRequest {
             verify,
             managed: args.managed.then_some(ManagedRequest {
                 managers: args.managers,
-                prefixes: args.managed_prefix,
+                prefixes: closed(args.managed_prefix)?,
                 pace: Pace::DEFAULT,
             }),
         })
@@ -368,4 +369,13 @@ pub fn open_repository(path: &Path, with_environment: bool) -> Result<Repository
             .unwrap_or_default();
     }
     Repository::open_at(&location)
+}
+/// Prefixes of managed secrets: whoever reads what begins with one must not read other teams' too.
+///
+/// # Errors
+/// One has no separator at its end.
+fn closed(prefixes: Vec<String>) -> anyhow::Result<Vec<String>> {
+    let guards = Guards { prefixes, ..Guards::default() };
+    guards.check().map_err(|error| UsageError(error.to_string()))?;
+    Ok(guards.prefixes)
 }

@@ -86,6 +86,14 @@ async fn credentials_of(
     ProfileFileCredentialsProvider::builder().configure(&config.with_region(region)).profile_name(profile).build()
 }
 
+/// The region of `AWS_DEFAULT_REGION` where `AWS_REGION` is set to nothing, as a pipeline does with a variable that it
+/// lacks: the SDK would take the empty one.
+fn region_beside_an_empty_variable() -> Option<String> {
+    let set = |name: &str| std::env::var(name).ok();
+    set("AWS_REGION").filter(String::is_empty)?;
+    set("AWS_DEFAULT_REGION").filter(|region| !region.is_empty())
+}
+
 impl Connection {
     /// Reads the settings.
     ///
@@ -107,8 +115,8 @@ impl Connection {
                     .operation_timeout((attempt + LONGEST_WAIT) * attempts)
                     .build(),
             );
-        if let Some(region) = &options.region {
-            loader = loader.region(Region::new(region.clone()));
+        if let Some(region) = options.region.clone().or_else(region_beside_an_empty_variable) {
+            loader = loader.region(Region::new(region));
         }
         if let Some(profile) = &options.profile {
             let credentials = credentials_of(profile, options.region.clone().map(Region::new), &http).await;
@@ -118,13 +126,19 @@ impl Connection {
             loader = loader.endpoint_url(url);
         }
         let config = loader.load().await;
-        let Some(region) = config.region().map(ToString::to_string) else {
+        // A variable that is set to nothing sets nothing.
+        let Some(region) = config.region().map(ToString::to_string).filter(|region| !region.is_empty()) else {
             return Err(CallError::new(
                 CallErrorKind::Misconfigured,
                 "configuration",
                 "no region: set AWS_REGION, give --region, or write region into the profile",
             ));
         };
+        // It becomes a part of host names.
+        if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            let text = format!("{region:?} is no region; it looks like eu-west-1 (AWS_REGION, --region, the profile)");
+            return Err(CallError::new(CallErrorKind::Misconfigured, "configuration", text));
+        }
         Ok(Self { config, region, guard: EndpointGuard::default() })
     }
 

@@ -1,7 +1,7 @@
 //! The forms in which a stored value may have leaked, and in which a leaked one may be stored.
 //!
-//! Whole values; each string of a JSON document; the password of a URL; the values of `KEY=VALUE` lines; private
-//! keys whatever their line ends are; base64 of any of these.
+//! Whole values; each string of a JSON document; the password of a URL; the values of `KEY=VALUE` and `KEY: VALUE` lines;
+//! the parameters of connection strings; private keys whatever their line ends are; base64 of any of these.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -27,8 +27,8 @@ const MOST_DEPTH: usize = 64;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+pub(super) const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+pub(super) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 /// Shortest base64 that is decoded: eight bytes.
 const SHORTEST_BASE64: usize = 11;
@@ -126,6 +126,14 @@ fn of_text(pointer: &str, name: Option<&str>, text: &[u8], each: &mut dyn FnMut(
         }
         return;
     }
+    for (parameter, value) in parameters(trimmed) {
+        let step = format!("parameter {parameter}");
+        give(Some(parameter), &[&step], value);
+        let decoded: Zeroizing<Vec<u8>> = Zeroizing::new(percent_encoding::percent_decode(value).collect());
+        if *decoded != value {
+            give(Some(parameter), &[&step, "percent-decoded"], &decoded);
+        }
+    }
     for (variable, value) in trimmed.split(|byte| *byte == b'\n').filter_map(variable) {
         let step = format!("line {variable}");
         give(Some(variable), &[&step], value);
@@ -160,11 +168,30 @@ fn url_password(text: &[u8]) -> Option<&[u8]> {
     (!password.is_empty()).then_some(password.as_bytes())
 }
 
-/// Name and value of a line `KEY=VALUE`, with or without `export` and quotes.
+/// Name and value of each parameter of a connection string in one line: `Server=db;Password=…` (ADO.NET, ODBC),
+/// `host=db password=…` (libpq), `jdbc:postgresql://db/shop?password=…`.
+fn parameters(text: &[u8]) -> Vec<(&str, &[u8])> {
+    if text.contains(&b'\n') {
+        return Vec::new();
+    }
+    let behind = text.iter().position(|byte| *byte == b'?').map_or(text, |mark| &text[mark + 1..]);
+    let separator = |byte: &u8| match () {
+        () if behind.len() < text.len() => *byte == b'&',
+        () if text.contains(&b';') => *byte == b';',
+        () => *byte == b' ',
+    };
+    let pieces: Vec<&[u8]> = behind.split(separator).collect();
+    // A single one is a line.
+    let single = pieces.len() < 2 && behind.len() == text.len();
+    if single { Vec::new() } else { pieces.into_iter().filter_map(variable).collect() }
+}
+
+/// Name and value of a line `KEY=VALUE` or `KEY: VALUE`, with or without `export` and quotes.
 fn variable(line: &[u8]) -> Option<(&str, &[u8])> {
     let line = line.trim_ascii();
     let line = line.strip_prefix(b"export ").unwrap_or(line).trim_ascii();
-    let equals = line.iter().position(|byte| *byte == b'=')?;
+    let is_sign = |(index, byte): (usize, &u8)| *byte == b'=' || *byte == b':' && line.get(index + 1) == Some(&b' ');
+    let equals = line.iter().enumerate().position(is_sign)?;
     let name = std::str::from_utf8(&line[..equals]).ok()?.trim_end();
     let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
@@ -216,6 +243,28 @@ mod tests {
             });
             prop_assert_eq!(pointers.len(), 1);
             prop_assert_eq!(document.pointer(&pointers[0]), Some(&Value::String(text)));
+        }
+    }
+
+    #[test]
+    fn parameters_of_connection_strings() {
+        let password = format!("{}k{}", "Wq7T9", "z5Lm");
+        for (text, step) in [
+            (format!("host=db user=app password={password} dbname=shop"), "parameter password"),
+            (format!("host=db password='{password}'"), "parameter password"),
+            (format!("Server=tcp:db,1433;User ID=app;Password={password};Encrypt=True"), "parameter Password"),
+            (format!("jdbc:postgresql://db:5432/shop?user=app&password={password}"), "parameter password"),
+            (format!("jdbc:mysql://db/shop?password={password}"), "parameter password"),
+            (format!("[client]\npassword: {password}\n"), "line password"),
+            (format!("password = {password}\nuser = app"), "line password"),
+        ] {
+            let mut found = Vec::new();
+            of_stored(text.as_bytes(), &mut |form| {
+                if form.text == password.as_bytes() {
+                    found.push(form.normalisation.join(" "));
+                }
+            });
+            assert_eq!(found, [step], "{text}");
         }
     }
 

@@ -49,6 +49,10 @@ impl Journal {
     /// It can't be read, or a line other than a cut off last one is none of ours; the error has its number.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
         let failed = |line, what: String| JournalError { path: path.to_owned(), line, what };
+        // A device or a pipe would not end.
+        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+            return Err(failed(None, "is no file".to_owned()));
+        }
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),

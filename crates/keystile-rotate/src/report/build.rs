@@ -264,7 +264,9 @@ fn committed(places: &[Place]) -> Option<Timestamp> {
 fn verdict(items: &[ItemReport], carried_out: bool, source: &Source) -> String {
     let number = items.len() as u64;
     if number == 0 {
-        let verdict = if !source.gaps.is_empty() {
+        let verdict = if carried_out {
+            "The plan has no items: nothing was to be done"
+        } else if !source.gaps.is_empty() {
             "No leak was found in what could be read, which is not everything"
         } else if source.is_empty {
             "Nothing was scanned, so no leak can have been found: there is nothing to do"

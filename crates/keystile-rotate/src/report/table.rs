@@ -323,7 +323,8 @@ impl Page {
         for limit in &incident.limits {
             self.entry("limits", limit);
         }
-        for run in &incident.runs {
+        // What stopped an earlier run is over.
+        if let Some(run) = incident.runs.last() {
             if let Some(why) = &run.stopped {
                 self.labelled("stopped", style.yellow(), &format!("run {}: {why}", run.run));
             } else if run.ended.is_none() {

@@ -186,6 +186,7 @@ pub(super) const fn exit_status(status: u8, carried_out: bool) -> &'static str {
         (1, true) => "a leak is still active",
         (1, false) => "there is something to do, or a leak that this plan can't end",
         (2, _) => "nothing could be done",
+        (128.., _) => "interrupted, after the call that was under way",
         (_, true) => "not everything is known yet",
         (_, false) => "not everything could be looked at, so this is not an all-clear",
     }

@@ -127,12 +127,19 @@ impl<'r, 'a> ItemRun<'r, 'a> {
                 .change(Call::Unstage, &attempt, |backend, held| backend.unstage(&held.arn, &attempt.token.version()));
         }
         let leaked = &self.held.version;
-        Err(if record.is_at(leaked, &Stage::Current) {
-            self.end(Outcome::FailedLeakActive, vec![format!("nothing of ours is staged; {leaked} is still current")])
-        } else {
-            let why = format!("nothing of ours is staged; {leaked} is not current: apply the plan again for the proof");
-            self.end(Outcome::Unverified, vec![why])
-        })
+        if record.is_at(leaked, &Stage::Current) {
+            let why = format!("nothing of ours is staged; {leaked} is still current");
+            return Err(self.end(Outcome::FailedLeakActive, vec![why]));
+        }
+        // Nothing to take back: how it stands is proved as ever, so that an earlier proof is not written over.
+        match self.decide(&record, &BTreeSet::new()) {
+            Step::Verify { current, by, replaced } => self.verify(&record, &current, by, replaced),
+            Step::Done(outcome, why) => Err(self.end(outcome, vec![why])),
+            _ => {
+                let why = format!("nothing of ours is staged, and {leaked} is not current; look with `rotate status`");
+                Err(self.end(Outcome::Unverified, vec![why]))
+            }
+        }
     }
 
     fn end(&self, outcome: Outcome, proof: Vec<String>) -> Box<ItemResult> {

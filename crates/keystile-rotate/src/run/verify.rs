@@ -12,7 +12,7 @@ use zeroize::Zeroize as _;
 
 use super::decide::By;
 use crate::backend::SecretBackend;
-use crate::index::forms;
+use crate::index::{forms, is_within};
 use crate::outcome::Outcome;
 use crate::plan::{Held, Strategy};
 
@@ -218,11 +218,11 @@ fn leaked_text(held: &Held, value: &SecretBytes) -> Option<SecretBytes> {
     found
 }
 
-/// Whether any form of the value is the text. Every form is compared, whatever came before.
+/// Whether any form of the value is the text (every form is compared, whatever came before), or has it in it.
 fn holds(value: &SecretBytes, text: &SecretBytes) -> bool {
     let mut same = subtle::Choice::from(0);
     forms::of_stored(value.reveal(), &mut |form| same |= form.text.ct_eq(text.reveal()));
-    same.into()
+    bool::from(same) || is_within(value.reveal(), text.reveal())
 }
 
 /// The user name of a value, as AWS's rotation templates store it: the field `username` of a JSON object.

@@ -34,8 +34,8 @@ pub(super) enum Kind {
 /// A plan or a journal that can't be used, no credentials, nobody to ask. Nothing was done then.
 pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
     let plan = plan_file::read(&args.plan)?;
-    show::check_destinations(&args.reports)?;
     let journal_path = plan_file::journal_path(&args.plan, args.journal.as_deref());
+    show::check_destinations(&args.reports, &args.plan, &journal_path)?;
     let before = plan_file::journal(&journal_path)?;
     if kind != Kind::Apply {
         plan_file::expect_run(&before, &journal_path, &plan)?;
@@ -83,8 +83,7 @@ pub(super) fn run(args: &ApplyArgs, kind: Kind) -> anyhow::Result<Exit> {
     .map_err(|error| UsageError(error.to_string()))?;
     drop(writer);
     let journal = plan_file::journal(&journal_path)?;
-    let exit = show::result(&plan, &journal, Some(&report), &args.plan, &args.reports)?;
-    Ok(terminal::signal_status().map_or(exit, Exit::Interrupted))
+    show::result(&plan, &journal, Some(&report), &args.plan, &args.reports)
 }
 
 /// Whether something would be done for the item.

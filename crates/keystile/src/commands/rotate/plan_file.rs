@@ -1,5 +1,6 @@
 //! Plans and journals as files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -15,10 +16,15 @@ use crate::exit::UsageError;
 /// # Errors
 /// It is not there, or is none of ours.
 pub(super) fn read(path: &Path) -> anyhow::Result<RotationPlan> {
-    let text = std::fs::read(path).map_err(|error| {
+    let unreadable = |error: String| {
         let cure = "make one with `keystile rotate plan`";
         UsageError(format!("the plan {} can't be read: {error}; {cure}", path.display()))
-    })?;
+    };
+    // A device or a pipe might not end, and has no journal beside it.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return Err(unreadable("it is no file".to_owned()).into());
+    }
+    let text = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
     let wrong = |what: String| UsageError(format!("{} is not a plan: {what}; plan again", path.display()));
     let value: Value = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
     match value.get("format").and_then(Value::as_str) {
@@ -29,7 +35,11 @@ pub(super) fn read(path: &Path) -> anyhow::Result<RotationPlan> {
         }
         None => return Err(wrong("it has no format".to_owned()).into()),
     }
-    let plan = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    let plan: RotationPlan = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    let mut numbers = BTreeSet::new();
+    if let Some(twice) = plan.items.iter().map(|item| item.number).find(|number| !numbers.insert(*number)) {
+        return Err(wrong(format!("item {twice} is in it twice")).into());
+    }
     Ok(plan)
 }
 
@@ -58,6 +68,17 @@ pub(super) fn journal_path(plan: &Path, named: Option<&Path>) -> PathBuf {
 /// It can't be read.
 pub(super) fn journal(path: &Path) -> anyhow::Result<Journal> {
     Journal::read(path).map_err(|error| UsageError(error.to_string()).into())
+}
+
+/// Whether two paths name one file, which need not be there.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| {
+        std::fs::canonicalize(path).ok().or_else(|| {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Some(std::fs::canonicalize(folder).ok()?.join(path.file_name()?))
+        })
+    };
+    whole(one).is_some_and(|path| whole(other) == Some(path))
 }
 
 /// Fails where no run of the plan is in the journal.

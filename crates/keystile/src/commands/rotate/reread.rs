@@ -283,7 +283,14 @@ impl Reader<'_> {
             Target::Directory { paths, .. } => paths.clone(),
             Target::StandardInput => Vec::new(),
         };
+        let roots: Vec<PathBuf> = bases.iter().filter_map(|base| std::fs::canonicalize(base).ok()).collect();
         for base in bases.iter().map(|base| base.join(&path)).chain([path.to_path_buf()]) {
+            // A report may be anybody's: it does not decide which other files of this machine are looked into.
+            if let Ok(whole) = std::fs::canonicalize(&base)
+                && !roots.iter().any(|root| whole.starts_with(root))
+            {
+                return Err("it is outside of what is looked through; name its folder as PATH".to_owned());
+            }
             match std::fs::read(&base) {
                 Ok(content) => return Ok(Some(content)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -9,9 +9,10 @@ use keystile_rotate::report::{self, Incident, Input, TableOptions};
 use keystile_rotate::run::RunReport;
 use keystile_rotate::{PlanItem, RotationPlan};
 
+use super::plan_file;
 use crate::cli::rotate::{RotateFormat, RotateReportArgs, ShowArgs};
 use crate::commands::scan::{self, hand_over, wants_color};
-use crate::exit::Exit;
+use crate::exit::{Exit, IncompleteError, UsageError};
 use crate::report::text::printable;
 use crate::scan_request::Destination;
 use crate::terminal;
@@ -37,9 +38,18 @@ pub(super) fn plan(plan: &RotationPlan, file: &Path, args: &ShowArgs) -> anyhow:
     Ok(Exit::of_status(incident.exit_status))
 }
 
-/// Finds out before the work that a report would have no place.
-pub(super) fn check_destinations(args: &RotateReportArgs) -> anyhow::Result<()> {
-    scan::check_destinations(&destinations(args))
+/// Finds out before the work that a report would have no place, or would take that of the plan or the journal.
+pub(super) fn check_destinations(args: &RotateReportArgs, plan: &Path, journal: &Path) -> anyhow::Result<()> {
+    let destinations = destinations(args);
+    for file in destinations.iter().filter_map(|(_, destination)| destination.file()) {
+        for (path, what) in [(plan, "the plan"), (journal, "the journal")] {
+            if plan_file::is_same(file, path) {
+                let text = format!("the report can't be written to {}: {what} is there", file.display());
+                return Err(UsageError(text).into());
+            }
+        }
+    }
+    scan::check_destinations(&destinations)
 }
 
 fn destinations(args: &RotateReportArgs) -> Vec<(RotateFormat, Destination)> {
@@ -56,18 +66,25 @@ pub(super) fn result(
     file: &Path,
     args: &RotateReportArgs,
 ) -> anyhow::Result<Exit> {
-    let incident = Incident::new(Input {
+    let mut incident = Incident::new(Input {
         journal: Some(journal),
         run,
         plan_file: file.to_str(),
         mask_names: args.show.mask_names,
         ..Input::new(plan, Timestamp::now())
     });
+    if let Some(status) = terminal::signal_status() {
+        incident.exit_status = status;
+    }
     let destinations = destinations(args);
     for (format, destination) in &destinations {
         let to_terminal = *destination == Destination::StandardOutput;
         let text = render(&incident, *format, &args.show, to_terminal);
-        hand_over(text.as_bytes(), destination)?;
+        hand_over(text.as_bytes(), destination).map_err(|error| {
+            // What was to be done was done all the same.
+            let cure = format!("`keystile rotate status {}` tells it", file.display());
+            IncompleteError(format!("{error:#}; the verdict is: {}; {cure}", incident.verdict))
+        })?;
     }
     let prints =
         |destination: &(RotateFormat, Destination)| *destination == (RotateFormat::Human, Destination::StandardOutput);
@@ -76,7 +93,7 @@ pub(super) fn result(
             terminal::note(&line);
         }
     }
-    Ok(Exit::of_status(incident.exit_status))
+    Ok(terminal::signal_status().map_or(Exit::of_status(incident.exit_status), Exit::Interrupted))
 }
 
 fn render(incident: &Incident, format: RotateFormat, args: &ShowArgs, to_terminal: bool) -> String {

@@ -15,8 +15,8 @@ use crate::managed::{Managers, SystemClock};
 /// A plan or a journal that can't be used; no credentials; offline, a plan that was never carried out.
 pub(super) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
     let plan = plan_file::read(&args.plan)?;
-    show::check_destinations(&args.reports)?;
     let journal_path = plan_file::journal_path(&args.plan, args.journal.as_deref());
+    show::check_destinations(&args.reports, &args.plan, &journal_path)?;
     let journal = plan_file::journal(&journal_path)?;
     if args.offline {
         plan_file::expect_run(&journal, &journal_path, &plan)?;

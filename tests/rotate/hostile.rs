@@ -274,6 +274,18 @@ fn a_region_is_one_or_is_said_to_be_none() {
 }
 
 #[test]
+fn a_profile_that_is_not_there_is_named() {
+    let leak = Leak::new("profile");
+    for arguments in [&["rotate", "plan", "--prefix", "/prod/a/"][..], &["inventory"]] {
+        let mut command = command(leak.repository.path());
+        let run = finish(command.args(arguments).env("AWS_PROFILE", "security").env("AWS_REGION", "us-east-1"));
+        assert_eq!(run.status, Some(2), "{arguments:?}: {}", run.stderr);
+        let shown = run.text().to_owned() + &run.stderr;
+        assert!(shown.contains("there is no profile \"security\""), "{arguments:?}: {shown}");
+    }
+}
+
+#[test]
 fn a_report_does_not_lead_out_of_what_is_looked_through() {
     let Some(emulator) = Emulator::start() else { return };
     let leak = Leak::new("outside");

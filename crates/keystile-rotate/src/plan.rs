@@ -60,6 +60,9 @@ pub struct Source {
 pub struct Searched {
     /// Prefixes that were looked through.
     pub prefixes: Vec<String>,
+    /// Whether versions without a label were read too.
+    #[serde(default)]
+    pub all_versions: bool,
     /// Secrets whose values were read.
     pub secrets: u64,
     /// Versions that were read.
@@ -80,6 +83,7 @@ impl Searched {
                 self.prefixes.push(prefix.clone());
             }
         }
+        self.all_versions |= other.all_versions;
         self.secrets += other.secrets;
         self.versions += other.versions;
         self.values += other.values;

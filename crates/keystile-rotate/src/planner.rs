@@ -129,8 +129,10 @@ fn managed(leak: &Leak, hit: &Hit, search: &Search, guards: &Guards, now: Timest
         if guards.may_generate {
             action = Action::Generate;
         } else {
-            guidance
-                .push(format!("its tag {}={} allows a random value; give --generate", GENERATE_TAG.0, GENERATE_TAG.1));
+            guidance.push(format!(
+                "its tag {}={} allows a random value: plan again with --generate",
+                GENERATE_TAG.0, GENERATE_TAG.1
+            ));
         }
     }
     if !matches!(action, Action::Nothing(_)) {
@@ -138,7 +140,9 @@ fn managed(leak: &Leak, hit: &Hit, search: &Search, guards: &Guards, now: Timest
         if matches!(action, Action::Rotate(_)) && record.rotation == RotationMeans::Nobody {
             let why = "nobody rotates this secret: it has no rotation function and no service owns it".to_owned();
             blocked.push(Block { outcome: Outcome::NoRotationFunction, why });
-            guidance.extend(search.ways_out.iter().cloned());
+            // One of them is to set the tag.
+            let is_met = |way: &&String| is_made_here && way.contains("--generate");
+            guidance.extend(search.ways_out.iter().filter(|way| !is_met(way)).cloned());
         }
     }
     PlanItem {

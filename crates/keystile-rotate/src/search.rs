@@ -103,6 +103,7 @@ pub fn search(
         secrets: secrets.into_iter().map(|record| Known { record, logins: BTreeMap::new() }).collect(),
         searched: Searched {
             prefixes: scope.prefixes.iter().chain(&scope.names).cloned().collect(),
+            all_versions: scope.all_versions,
             unread,
             ..Searched::default()
         },

@@ -139,6 +139,12 @@ fn parent(reader: &ObjectReader<'_>, id: ObjectId, number: usize) -> Option<Obje
     reader.commit(&id).ok()?.parents.get(number - 1).copied()
 }
 
+/// The branch of the remote that `text` may mean, for a command to fetch it: `main` of `main`, `origin/main` and `main~3`.
+fn branch_of(text: &str) -> &str {
+    let branch = text.split(['~', '^']).next().unwrap_or(text);
+    branch.strip_prefix("origin/").unwrap_or(branch)
+}
+
 /// Why there is no such commit, as far as that can be told, and what helps.
 fn absent(reader: &ObjectReader<'_>, text: &str, side: Side) -> String {
     let repository = reader.repository();
@@ -147,11 +153,13 @@ fn absent(reader: &ObjectReader<'_>, text: &str, side: Side) -> String {
         let depth = repository.head().target().and_then(|head| commits::depth(reader, head));
         let depth = depth.map_or_else(String::new, |depth| format!(" of depth {depth}"));
         return format!(
-            "the {word}, {text}, is not in this shallow clone{depth}: fetch the whole history (`fetch-depth: 0` for actions/checkout, `GIT_DEPTH: 0` in GitLab CI, `git fetch --unshallow`), or at least `git fetch origin {text}`"
+            "the {word}, {text}, is not in this shallow clone{depth}: fetch the whole history (`fetch-depth: 0` for actions/checkout, `GIT_DEPTH: 0` in GitLab CI, `git fetch --unshallow`), or at least `git fetch origin {}`",
+            branch_of(text)
         );
     }
+    let branch = branch_of(text);
     format!(
-        "the {word}, {text}, is no commit of this repository; if it is a branch of the remote, `git fetch origin {text}` and give origin/{text}"
+        "the {word}, {text}, is no commit of this repository; if it is a branch of the remote, `git fetch origin {branch}` and give origin/{branch}"
     )
 }
 

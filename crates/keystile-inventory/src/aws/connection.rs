@@ -9,9 +9,11 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::os_shim_internal::{Env, Fs};
 
 use super::bounded::bounded;
 use super::endpoint::EndpointGuard;
@@ -86,6 +88,23 @@ async fn credentials_of(
     ProfileFileCredentialsProvider::builder().configure(&config.with_region(region)).profile_name(profile).build()
 }
 
+/// Fails where no shared configuration file has the profile: the SDK would look for credentials elsewhere, and say of the
+/// last place that it has none. (AWS's command line does as this does.)
+async fn expect_profile(profile: &str) -> Result<(), CallError> {
+    let (files, env) = (EnvConfigFiles::default(), Env::real());
+    let known = aws_config::profile::load(&Fs::real(), &env, &files, None).await.map_err(|error| {
+        CallError::new(CallErrorKind::Misconfigured, "configuration", format!("AWS's configuration files: {error}"))
+    })?;
+    if known.get_profile(profile).is_some() {
+        return Ok(());
+    }
+    let text = format!(
+        "there is no profile {profile:?} in AWS's shared configuration files (~/.aws/config and ~/.aws/credentials, or \
+         what AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name)"
+    );
+    Err(CallError::new(CallErrorKind::Misconfigured, "configuration", text))
+}
+
 /// The region of `AWS_DEFAULT_REGION` where `AWS_REGION` is set to nothing, as a pipeline does with a variable that it
 /// lacks: the SDK would take the empty one.
 fn region_beside_an_empty_variable() -> Option<String> {
@@ -117,6 +136,10 @@ impl Connection {
             );
         if let Some(region) = options.region.clone().or_else(region_beside_an_empty_variable) {
             loader = loader.region(Region::new(region));
+        }
+        let variable = std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
+        if let Some(profile) = options.profile.as_ref().or(variable.as_ref()) {
+            expect_profile(profile).await?;
         }
         if let Some(profile) = &options.profile {
             let credentials = credentials_of(profile, options.region.clone().map(Region::new), &http).await;

@@ -29,11 +29,17 @@ pub(super) fn limits(plan: &RotationPlan, items: &[ItemReport], journal: Option<
         prefixes => format!("names that begin with {}", enumerate(prefixes)),
     };
     limits.push(format!(
-        "Looked through: {prefixes} ({}, {}, {}), asked of {}. A value that is kept elsewhere counts as unmanaged here.",
+        "Looked through: {prefixes} ({}, {}, {}), asked of {}. A value that is kept elsewhere counts as unmanaged here{}.",
         count(searched.secrets, "secret", "secrets"),
         count(searched.versions, "version", "versions"),
         count(searched.values, "value", "values"),
         if places.is_empty() { "no manager".to_owned() } else { enumerate(&places) },
+        if searched.all_versions {
+            ""
+        } else {
+            ", and so does one that was replaced before the last rotation: versions without a label are read with \
+             --all-versions only"
+        },
     ));
     let too_weak: u64 = searched.too_weak.values().sum();
     if too_weak > 0 {

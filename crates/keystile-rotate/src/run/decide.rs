@@ -107,7 +107,11 @@ pub fn decide(held: &Held, action: Action, facts: &Facts<'_>) -> Step {
         Action::Nothing(_) if seen.leaked_is(&Stage::Current) => {
             done(Outcome::Regressed, "the leaked version is current again; plan again")
         }
-        Action::Nothing(_) => seen.verify(current, Purpose::First),
+        // Whoever has done it, this plan saw it done.
+        Action::Nothing(_) => match seen.verify(current, Purpose::First) {
+            Step::Verify { current, replaced, .. } => Step::Verify { current, by: By::Before, replaced },
+            step => step,
+        },
         Action::Deactivate => done(Outcome::NotStarted, "access keys are not switched off by this part of the run"),
     }
 }

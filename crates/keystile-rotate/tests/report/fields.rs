@@ -230,6 +230,7 @@ const OBJECTS: &[(&str, &str, &[Field])] = &[
     ]),
     ("searched", "What was looked through.", &[
         ("prefixes", "Prefixes of names."),
+        ("all_versions", "Whether versions without a label were read too."),
         ("secrets", "Secrets whose values were read."),
         ("versions", "Versions that were read."),
         ("values", "Values and parts of values that were compared."),

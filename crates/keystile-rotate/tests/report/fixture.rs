@@ -94,6 +94,7 @@ pub(crate) fn plan(items: Vec<PlanItem>) -> RotationPlan {
         identities: vec![identity()],
         items,
         searched: Searched {
+            all_versions: false,
             prefixes: vec!["/prod/team-a/".to_owned()],
             secrets: 12,
             versions: 23,

@@ -175,7 +175,8 @@ fn proof(stage: &mut Stage<'_>, cloud: &Cloud, leaked: &str) -> anyhow::Result<(
     stage.act(
         "the proof",
         "The plan can be looked at again at any time. A scan that asks the secret manager says the same from its\n\
-         side: the commit still has the old password, and no secret has it as its current one.",
+         side: the commit still has the old password, and the secret has it as AWSPREVIOUS, the version before, and not\n\
+         as its current one. (It is a finding all the same: whoever has a clone can read it.)",
     )?;
     stage.keystile(&["rotate", "status", PLAN], 0, |command| cloud.environment(command))?;
     let arguments = ["scan", "application", "--managed", "--managed-prefix", PREFIX];

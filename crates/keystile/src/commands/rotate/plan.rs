@@ -1,10 +1,12 @@
 //! `keystile rotate plan`.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use keystile_rotate::access_key::{KeyOptions, plan_access_keys};
 use keystile_rotate::guard::Guards;
 use keystile_rotate::search::{Pace, Scope, Search};
-use keystile_rotate::{Leak, planner};
+use keystile_rotate::{Leak, RotationPlan, planner};
 
 use super::leaks::{self, Leaks};
 use super::{consumers, map, plan_file, reread, show};
@@ -13,6 +15,7 @@ use crate::commands::scan::check_destinations;
 use crate::exit::{Exit, UsageError};
 use crate::managed::{Managers, look_through};
 use crate::scan_request::Destination;
+use crate::terminal;
 
 /// Makes a plan, writes it down and shows it.
 ///
@@ -47,8 +50,22 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
         plan_access_keys(&mut plan, &leaks, &managers.access_keys(), &options, now);
         plan
     };
+    warn_of_replacement(&args.output, &plan);
     plan_file::write(&args.output, &plan)?;
     show::plan(&plan, &args.output, &args.show)
+}
+
+/// Says so where a plan that was carried out makes room for another: it can't be resumed any more.
+fn warn_of_replacement(output: &Path, plan: &RotationPlan) {
+    let Ok(before) = plan_file::read(output) else { return };
+    let Ok(journal) = plan_file::journal(&plan_file::journal_path(output, None)) else { return };
+    if before.digest() != plan.digest() && journal.plans().contains(before.digest().as_str()) {
+        terminal::warning(&format!(
+            "{} was a plan that was carried out, and is replaced; `rotate resume` and `abort` go by this one from now on \
+             (--output names another file)",
+            output.display()
+        ));
+    }
 }
 
 /// What is allowed.
@@ -73,7 +90,19 @@ fn guards(args: &GuardArgs, prefixes: &[String], may_generate: bool) -> anyhow::
 fn scope(args: &PlanArgs, leaks: &[Leak]) -> anyhow::Result<Scope> {
     Ok(Scope {
         prefixes: args.prefix.clone(),
-        names: args.map.as_ref().map_or(Ok(Vec::new()), |path| map::names(path, leaks))?,
+        names: match &args.map {
+            Some(path) => {
+                let names = map::names(path, leaks)?;
+                if names.is_empty() {
+                    terminal::warning(&format!(
+                        "no entry of {} is for one of these leaks: nothing was read",
+                        path.display()
+                    ));
+                }
+                names
+            }
+            None => Vec::new(),
+        },
         all_versions: args.all_versions,
         pace: Pace(f64::from(args.reads_per_second)),
     })

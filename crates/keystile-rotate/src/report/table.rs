@@ -16,6 +16,7 @@ use super::steps::{Phase, about, span, utc};
 use super::words::{self, enumerate};
 use crate::consumers::{Consumers, PickUp};
 use crate::leak::{Place, PlaceKind};
+use crate::outcome::Outcome;
 use crate::plan::Held;
 
 /// So many places of an item are listed without `verbose`.
@@ -171,7 +172,9 @@ impl Page {
             self.access_key(key);
         }
         for block in &item.blocked {
-            self.labelled("blocked", style.red(), &format!("{}: {}", block.outcome, block.why));
+            let outcome = Some(block.outcome).filter(|outcome| *outcome != Outcome::Blocked);
+            let outcome = outcome.map(|outcome| format!("{outcome}: ")).unwrap_or_default();
+            self.labelled("blocked", style.red(), &format!("{outcome}{}", block.why));
         }
         for warning in &item.warnings {
             self.labelled("warning", style.yellow(), warning);

@@ -50,7 +50,11 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
     let shown = story::play(&mut stage, args);
     if args.keep {
         let path = place.keep();
-        terminal::note(&format!("kept: {} (it holds made-up credentials only)", path.display()));
+        terminal::note(&format!(
+            "kept: {} (it holds made-up credentials only; the emulator has ended, so the plan can be looked at with \
+             `keystile rotate status --offline` alone)",
+            path.display()
+        ));
     } else if let Err(error) = place.remove() {
         terminal::warning(&error);
     }

@@ -263,7 +263,7 @@ fn what_can_t_be_asked_at_all_is_a_usage_error() {
         ("no credentials", &without("AWS_ACCESS_KEY_ID"), &[], "no credentials: none in the environment"),
         ("no region", &without("AWS_REGION"), &[], "no region: set AWS_REGION"),
         // The environment's access key must not stand in for it.
-        ("no such profile", &all, &["--profile", "nope"], "see whether the profile \"nope\" is there"),
+        ("no such profile", &all, &["--profile", "nope"], "there is no profile \"nope\""),
         ("plain http to others", &all, &["--endpoint-url", "http://10.0.0.1"], "is asked without TLS"),
         ("no scheme", &all, &["--endpoint-url", "localhost"], "write it with its scheme"),
         ("a pattern for a prefix", &all, &["--prefix", "/prod/*"], "no secret's name begins so"),

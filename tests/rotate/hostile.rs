@@ -261,8 +261,12 @@ fn a_region_is_one_or_is_said_to_be_none() {
     let leak = Leak::new("region");
     planned(&emulator, &leak);
     let plan = ["rotate", "plan", "--prefix", "/prod/a/", "--output", "again.json"];
+    let config = leak.repository.beside("aws-config");
+    std::fs::write(&config, "[default]\nregion = us-east-1\n").unwrap();
+    let of_profile = [("AWS_REGION", ""), ("AWS_CONFIG_FILE", config.to_str().unwrap())];
     for (regions, status) in [
         (&[("AWS_REGION", "")][..], 2),
+        (&of_profile, 1),
         (&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "us-east-1")], 1),
         (&[("AWS_REGION", "example.com/x")], 2),
     ] {

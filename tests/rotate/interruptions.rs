@@ -67,9 +67,12 @@ fn an_interrupted_run_ends_with_the_signal_and_a_way_on() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(status), "{text}");
         assert!(text.contains("keystile rotate resume"), "{text}");
+        assert!(text.contains(&format!("exit status  {status}: interrupted")), "the report says the same: {text}");
         story.emulator.settle();
         let output = rotate(&story, "resume", &plan).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(!text.contains("interrupted"), "what stopped the first run is over: {text}");
         assert_eq!(story.emulator.versions(NAME).len(), 2);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
+use aws_config::meta::region::{ProvideRegion as _, RegionProviderChain};
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
@@ -105,12 +105,21 @@ async fn expect_profile(profile: &str) -> Result<(), CallError> {
     Err(CallError::new(CallErrorKind::Misconfigured, "configuration", text))
 }
 
-/// The region of `AWS_DEFAULT_REGION` where `AWS_REGION` is set to nothing, as a pipeline does with a variable that it
-/// lacks: the SDK would take the empty one.
-fn region_beside_an_empty_variable() -> Option<String> {
-    let set = |name: &str| std::env::var(name).ok();
-    set("AWS_REGION").filter(String::is_empty)?;
-    set("AWS_DEFAULT_REGION").filter(|region| !region.is_empty())
+/// The region where a variable for it is set to nothing, as a pipeline does with one that it lacks: what the other
+/// variable or the profile says. The SDK would take the empty one.
+async fn region_beside_an_empty_variable(profile: Option<&str>) -> Option<Region> {
+    let variables: Vec<String> = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().flat_map(std::env::var).collect();
+    if !variables.iter().any(String::is_empty) {
+        return None;
+    }
+    if let Some(region) = variables.into_iter().find(|region| !region.is_empty()) {
+        return Some(Region::new(region));
+    }
+    let mut of_profile = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile {
+        of_profile = of_profile.profile_name(profile);
+    }
+    of_profile.build().region().await
 }
 
 impl Connection {
@@ -134,15 +143,19 @@ impl Connection {
                     .operation_timeout((attempt + LONGEST_WAIT) * attempts)
                     .build(),
             );
-        if let Some(region) = options.region.clone().or_else(region_beside_an_empty_variable) {
-            loader = loader.region(Region::new(region));
-        }
         let variable = std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
         if let Some(profile) = options.profile.as_ref().or(variable.as_ref()) {
             expect_profile(profile).await?;
         }
+        let region = match &options.region {
+            Some(region) => Some(Region::new(region.clone())),
+            None => region_beside_an_empty_variable(options.profile.as_deref()).await,
+        };
+        if let Some(region) = &region {
+            loader = loader.region(region.clone());
+        }
         if let Some(profile) = &options.profile {
-            let credentials = credentials_of(profile, options.region.clone().map(Region::new), &http).await;
+            let credentials = credentials_of(profile, region, &http).await;
             loader = loader.profile_name(profile).credentials_provider(credentials);
         }
         if let Some(url) = &options.endpoint_url {

@@ -31,7 +31,8 @@ pub struct Incident {
     pub carried_out: bool,
     /// Everything in one sentence, without a full stop.
     pub verdict: String,
-    /// The exit status: of a run that of the items it was for, else that of all.
+    /// The exit status: of a run that of the items it was for, else that of all; 128 and the signal's number where one
+    /// ended the run.
     pub exit_status: u8,
     /// What is still open, the worst first, then what stays although the leak is over.
     pub exposure: Vec<Exposure>,

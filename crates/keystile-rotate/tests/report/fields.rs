@@ -28,7 +28,7 @@ const OBJECTS: &[(&str, &str, &[Field])] = &[
         ("made_at", "When."),
         ("carried_out", "Whether anything was carried out; if not, this is the report of a plan."),
         ("verdict", "Everything in one sentence."),
-        ("exit_status", "0 to 3, as in [rotation.md](rotation.md#exit-status): of a run that of the items it was for, else that of all."),
+        ("exit_status", "0 to 3, as in [rotation.md](rotation.md#exit-status): of a run that of the items it was for, else that of all; 130 or 143 of one that a signal ended."),
         ("exposure", "What is still open, the worst first, then what stays although the leak is over."),
         ("items", "One for each item of the plan: a leaked value in one secret."),
         ("timeline", "What happened, in the order of time."),

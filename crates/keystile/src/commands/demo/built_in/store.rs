@@ -36,7 +36,6 @@ pub(super) struct Store {
 }
 
 /// A secret that a function rotates.
-#[derive(Debug)]
 struct Secret {
     name: String,
     arn: String,
@@ -48,6 +47,12 @@ struct Secret {
     versions: Vec<Version>,
     /// What the rotation that is under way ends with: when, and the new value.
     under_way: Option<(f64, String)>,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").field("name", &self.name).field("versions", &self.versions).finish_non_exhaustive()
+    }
 }
 
 struct Version {
